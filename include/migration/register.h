@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How a module (RAM, a VFIO device, all devices that only have a vmstate)
+ * takes part in a migration: it registers a table of hooks. Whoever implements
+ * one finds here who calls it, on which thread, with which lock, and what it
+ * has to do.
+ */
+#ifndef GODWIT_MIGRATION_REGISTER_H
+#define GODWIT_MIGRATION_REGISTER_H
+
+#include "system/vm.h"
+#include "util/checked.h"
+
+typedef struct MigStream MigStream;
+
+/*
+ * How much a module has left to move, in bytes; each byte in one class only.
+ * Filled by every module adding to what is there, through
+ * mig_pending_add(); total_bytes is the core's alone.
+ */
+typedef struct MigPendingData {
+    /* may go while the guest runs, must be there before the destination runs */
+    uint64_t precopy_bytes;
+    /* may go after the destination runs */
+    uint64_t postcopy_bytes;
+    /* can only be read once the guest is stopped */
+    uint64_t stopcopy_bytes;
+    /* sum of the three, saturating; written by the core */
+    uint64_t total_bytes;
+} MigPendingData;
+
+/* Adds to a module's answer; saturates, so that a driver may say anything. */
+static inline void mig_pending_add(MigPendingData *pending, uint64_t precopy,
+                                   uint64_t postcopy, uint64_t stopcopy)
+{
+    pending->precopy_bytes = sat_add_u64(pending->precopy_bytes, precopy);
+    pending->postcopy_bytes = sat_add_u64(pending->postcopy_bytes, postcopy);
+    pending->stopcopy_bytes = sat_add_u64(pending->stopcopy_bytes, stopcopy);
+}
+
+/* What one call of save_live_iterate() came to. */
+typedef enum MigIterate {
+    MIG_ITERATE_MORE,           /* sent something, has more for this pass */
+    MIG_ITERATE_DONE,           /* nothing left before the next slow query */
+    MIG_ITERATE_ERROR,          /* errp is set */
+} MigIterate;
+
+/*
+ * The hooks. "Migration thread" is the outgoing one, "incoming thread" the one
+ * that loads. A NULL hook is skipped. @opaque is what was registered.
+ */
+typedef struct SaveVMHandlers {
+    /*
+     * Once, at the start; guest running. Allocates, starts dirty logging,
+     * writes its SECTION_START payload to @s. Migration thread, big lock held.
+     * On error save_cleanup() follows.
+     */
+    bool (*save_setup)(MigStream *s, void *opaque, Error **errp);
+
+    /*
+     * After the migration, however it ended, if save_setup() was called.
+     * Migration thread or main loop, big lock held.
+     */
+    void (*save_cleanup)(void *opaque);
+
+    /*
+     * Adds what is left to *pending. @exact false: from memory, without system
+     * call or contended lock, under a microsecond. @exact true: first asks the
+     * source of truth. Both report the same quantities. Migration thread,
+     * between save_setup() and save_cleanup(); big lock not held, and not to
+     * be taken if not @exact. During the blackout the guest is stopped and the
+     * big lock is held by the caller.
+     */
+    void (*save_query_pending)(void *opaque, MigPendingData *pending,
+                               bool exact);
+
+    /*
+     * Sends a chunk of what may go while the guest runs: returns after some
+     * milliseconds of work, or when mig_stream_rate_exceeded(), or when done.
+     * Migration thread, big lock not held.
+     */
+    MigIterate (*save_live_iterate)(MigStream *s, void *opaque, Error **errp);
+
+    /*
+     * Guest stopped: sends all that is left. Migration thread, big lock held.
+     */
+    bool (*save_complete)(MigStream *s, void *opaque, Error **errp);
+
+    /*
+     * Whether this module owes an acknowledgement before the switchover (its
+     * first data loaded at the other side). Migration thread, at set-up.
+     */
+    bool (*switchover_ack_needed)(void *opaque);
+
+    /* Before the first section is loaded. Incoming thread, big lock held. */
+    bool (*load_setup)(void *opaque, Error **errp);
+
+    /*
+     * Loads the payload of one section of version @version_id, as one of the
+     * save hooks wrote it. Every number in it is hostile. Incoming thread; big
+     * lock held.
+     */
+    bool (*load_state)(MigStream *s, void *opaque, int version_id,
+                       Error **errp);
+
+    /* After load_setup(), however it ended. Big lock held. */
+    void (*load_cleanup)(void *opaque);
+} SaveVMHandlers;
+
+#define SAVEVM_INSTANCE_ANY UINT32_MAX
+
+/*
+ * Registers a module under a section name of at most 255 bytes, e.g. "ram".
+ * @instance: its number among those of the same name, or SAVEVM_INSTANCE_ANY
+ * for the next free one. Big lock. The table must outlive the registration.
+ */
+void savevm_register_live(Vm *vm, const char *idstr, uint32_t instance,
+                          int version_id, const SaveVMHandlers *handlers,
+                          void *opaque);
+void savevm_unregister_live(Vm *vm, const char *idstr, void *opaque);
+
+#endif
