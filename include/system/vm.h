@@ -20,6 +20,7 @@
 #include "util/error.h"
 
 typedef struct Vm Vm;
+struct json_object;
 
 struct Vm {
     /* Set by vm_new(), never changed */
