@@ -52,7 +52,15 @@ typedef struct IoChannelOps {
                        uint64_t pos, Error **errp);
     bool (*seek)(IoChannel *ch, int64_t pos, int whence, uint64_t *now,
                  Error **errp);
-    /* Any thread. Must not block. */
+    /*
+     * As readv and writev, with descriptors that travel along; see
+     * io_channel_readv_fds(). NULL without IO_FEATURE_FD_PASS.
+     */
+    ssize_t (*readv_fds)(IoChannel *ch, const struct iovec *iov, size_t n,
+                         int *fds, size_t *nfds, Error **errp);
+    ssize_t (*writev_fds)(IoChannel *ch, const struct iovec *iov, size_t n,
+                          const int *fds, size_t nfds, Error **errp);
+    /* Any thread, also while another closes. Must not block. */
     void (*shutdown)(IoChannel *ch, IoShutdown how);
     /*
      * Flushes what the kernel would report as an error only at close, then
@@ -69,12 +77,16 @@ struct IoChannel {
     char *name;                     /* for messages and traces */
     unsigned features;              /* of IoFeature */
     int refs;                       /* atomic */
-    bool closed;
+    bool closed;                    /* atomic */
 };
 
 void io_channel_init(IoChannel *ch, const IoChannelOps *ops, const char *name);
 IoChannel *io_channel_ref(IoChannel *ch);
-void io_channel_unref(IoChannel *ch);           /* NULL is fine */
+/*
+ * NULL is fine. The last one closes a channel that was not closed, after a
+ * shutdown: what was buffered may be lost, and a command is ended.
+ */
+void io_channel_unref(IoChannel *ch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoChannel, io_channel_unref)
 
 ssize_t io_channel_readv(IoChannel *ch, const struct iovec *iov, size_t n,
@@ -99,20 +111,49 @@ bool io_channel_pwrite_all(IoChannel *ch, const void *buf, size_t len,
 bool io_channel_seek(IoChannel *ch, int64_t pos, int whence, uint64_t *now,
                      Error **errp);
 
+/* At most this many descriptors go along with one write. */
+#define IO_CHANNEL_FDS_MAX 16
+
+/*
+ * As io_channel_writev(), with @nfds (1 .. IO_CHANNEL_FDS_MAX) descriptors,
+ * which stay the caller's, attached to the first byte. Error: the channel
+ * cannot.
+ */
+ssize_t io_channel_writev_fds(IoChannel *ch, const struct iovec *iov, size_t n,
+                              const int *fds, size_t nfds, Error **errp);
+/*
+ * As io_channel_readv(). Descriptors that came along are put to @fds, which
+ * has room for *nfds, and are the caller's (close-on-exec); *nfds is then how
+ * many. Those beyond the room are closed. A plain io_channel_readv() closes
+ * all that come.
+ */
+ssize_t io_channel_readv_fds(IoChannel *ch, const struct iovec *iov, size_t n,
+                             int *fds, size_t *nfds, Error **errp);
+
 void io_channel_shutdown(IoChannel *ch, IoShutdown how);
 
-/* Once; a second close is fine and does nothing. */
+/*
+ * Once; a second close is fine and does nothing. No other thread may read or
+ * write any more; shutdown may still be called. A command whose end does not
+ * come is ended by a shutdown. Error: what was written may not have arrived.
+ */
 bool io_channel_close(IoChannel *ch, Error **errp);
 
 /*
  * Implementations. A channel over @fd owns it from the call on (also when the
- * call fails) and sets it non-blocking; regular files are read at their
- * present position.
+ * call fails) and sets it non-blocking and close-on-exec; regular files are
+ * read at their present position, and what was written to one is on the disk
+ * when close returns. The process ignores SIGPIPE.
  */
 IoChannel *io_channel_new_fd(int fd, const char *name, Error **errp);
 IoChannel *io_channel_new_file(const char *path, int flags, mode_t mode,
                                Error **errp);
-/* Runs "/bin/sh -c COMMAND"; @flags O_RDONLY (its output) or O_WRONLY. */
+/*
+ * Runs "/bin/sh -c COMMAND"; @flags O_RDONLY (its output) or O_WRONLY. Its
+ * other standard streams are /dev/null, but for stderr. Close fails if it ends
+ * by a signal or with another status than 0; a shutdown ends it (SIGTERM, a
+ * second later SIGKILL).
+ */
 IoChannel *io_channel_new_command(const char *command, int flags,
                                   Error **errp);
 /* Memory: what is written can be read, from the start. For tests and records. */
