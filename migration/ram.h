@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guest memory as a module of the migration: section "ram", version 4. One
+ * object serves both directions.
+ */
+#ifndef GODWIT_MIGRATION_RAM_H
+#define GODWIT_MIGRATION_RAM_H
+
+#include "migration/stream.h"
+#include "system/memory.h"
+#include "system/vm.h"
+#include "util/clock.h"
+
+typedef struct Ram Ram;
+
+/*
+ * Registers section "ram" for all migratable blocks of @vm. @clock times the
+ * passes. Main thread, big lock.
+ */
+Ram *ram_new(Vm *vm, Clock *clock);
+
+/* Unregisters and frees. No migration is under way. Big lock. */
+void ram_free(Ram *ram);
+
+/* What to do in the next migration. Before savevm_setup(). */
+typedef struct RamOptions {
+    bool detect_zero_pages;     /* zero-page-detection is not "none" */
+} RamOptions;
+void ram_set_options(Ram *ram, const RamOptions *options);
+
+/*
+ * Counters of the migration that runs or has run last; zeros before. Written
+ * by the migration thread with atomic stores; read by ram_get_stats(), any
+ * thread, no lock.
+ */
+typedef struct RamStats {
+    uint64_t total_bytes;       /* of all blocks */
+    uint64_t remaining_bytes;   /* dirty, not yet queued */
+    uint64_t sent_bytes;        /* of pages, with their headers */
+    uint64_t normal_pages;      /* sent with their contents */
+    uint64_t zero_pages;        /* sent as a mark */
+    uint64_t dirty_pages_rate;  /* newly dirty a second, last period; 0 first */
+    /* Between the last two syncs, for the throttle */
+    uint64_t period_dirty_bytes;
+    uint64_t period_sent_bytes;
+    int64_t period_ns;
+    uint64_t syncs;             /* of the dirty log; not the pass counter */
+} RamStats;
+void ram_get_stats(Ram *ram, RamStats *stats);
+
+/* Pages loaded by an incoming migration so far. Any thread, no lock. */
+void ram_get_load_stats(Ram *ram, uint64_t *normal_pages,
+                        uint64_t *zero_pages);
+
+/* ---- the wire's numbers: flags in the low bits of a page's offset ---- */
+
+#define RAM_SAVE_VERSION 4
+
+#define RAM_SAVE_FLAG_ZERO 0x02
+#define RAM_SAVE_FLAG_MEM_SIZE 0x04
+#define RAM_SAVE_FLAG_PAGE 0x08
+#define RAM_SAVE_FLAG_EOS 0x10
+#define RAM_SAVE_FLAG_CONTINUE 0x20
+#define RAM_SAVE_FLAG_XBZRLE 0x40
+#define RAM_SAVE_FLAG_HOOK 0x80
+#define RAM_SAVE_FLAG_MULTIFD_FLUSH 0x200
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who has state to move, and the order in which it goes into a stream and
+ * comes out of it. The format is in docs/interop/migration-stream.rst.
+ *
+ * The registry belongs to the Vm (vm->savevm) and has a lock of its own, which
+ * is a leaf except that a hook is never called under it. An entry that is
+ * inside a hook is kept until the hook returns; unregistering it waits for
+ * that (big lock dropped), unless it is the hook itself that unregisters.
+ *
+ * Outgoing, in this order (SaveVM; migration thread):
+ *
+ *   savevm_new, savevm_write_header, [savevm_send_*], savevm_setup,
+ *   { savevm_query_pending | savevm_iterate }*,
+ *   -- guest stopped -- savevm_query_pending(exact), savevm_complete_live,
+ *   savevm_save_devices, savevm_write_end,
+ *   -- destination runs -- savevm_write_description, savevm_cleanup,
+ *   savevm_free
+ *
+ * savevm_cleanup() may come at any point and must come before savevm_free().
+ * The same order is checked: what comes too early is a bug and aborts.
+ */
+#ifndef GODWIT_MIGRATION_SAVEVM_H
+#define GODWIT_MIGRATION_SAVEVM_H
+
+#include "migration/register.h"
+#include "migration/stream.h"
+#include "system/vm.h"
+
+/* ---- the wire's numbers ---- */
+
+#define QEMU_VM_FILE_MAGIC 0x5145564d   /* "QEVM" */
+#define QEMU_VM_FILE_VERSION 3
+
+enum {
+    QEMU_VM_EOF = 0x00,
+    QEMU_VM_SECTION_START = 0x01,
+    QEMU_VM_SECTION_PART = 0x02,
+    QEMU_VM_SECTION_END = 0x03,
+    QEMU_VM_SECTION_FULL = 0x04,
+    QEMU_VM_SUBSECTION = 0x05,
+    QEMU_VM_VMDESCRIPTION = 0x06,
+    QEMU_VM_CONFIGURATION = 0x07,
+    QEMU_VM_COMMAND = 0x08,
+    QEMU_VM_SECTION_FOOTER = 0x7e,
+};
+
+enum {
+    MIG_CMD_INVALID = 0,
+    MIG_CMD_OPEN_RETURN_PATH = 1,
+    MIG_CMD_PING = 2,
+    MIG_CMD_POSTCOPY_ADVISE = 3,
+    MIG_CMD_POSTCOPY_LISTEN = 4,
+    MIG_CMD_POSTCOPY_RUN = 5,
+    MIG_CMD_POSTCOPY_RAM_DISCARD = 6,
+    MIG_CMD_PACKAGED = 7,
+    MIG_CMD_ENABLE_COLO = 8,
+    MIG_CMD_POSTCOPY_RESUME = 9,
+    MIG_CMD_RECV_BITMAP = 10,
+    MIG_CMD_SWITCHOVER_START = 11,
+};
+
+/* ---- the registry ---- */
+
+/*
+ * Frees vm->savevm (made by the first registration) and sets it to NULL. By
+ * then no migration is under way. Main thread, big lock.
+ */
+void savevm_destroy(Vm *vm);
+
+/*
+ * Which registered device must not move: the error names it. True if all may.
+ * Big lock.
+ */
+bool savevm_check_migratable(Vm *vm, Error **errp);
+
+/* ---- what both sides must agree on ---- */
+
+typedef struct SaveVMConfig {
+    const char *machine;        /* name of the machine type, "virt" */
+    const uint8_t *uuid;        /* 16 bytes, under validate-uuid; else NULL */
+    /*
+     * Names of the capabilities that are on and that the other side must have
+     * on too (QEMU: "mapped-ram", "x-ignore-shared"); may be NULL.
+     */
+    const char *const *capabilities;
+    unsigned num_capabilities;
+} SaveVMConfig;
+
+/* ---- outgoing ---- */
+
+typedef struct SaveVM SaveVM;
+
+/*
+ * @s must live until savevm_free(); @config is copied. Sends every registered
+ * device and module as it is registered when its step comes.
+ */
+SaveVM *savevm_new(Vm *vm, MigStream *s, const SaveVMConfig *config);
+void savevm_free(SaveVM *sv);
+
+/* Magic, version, configuration. */
+bool savevm_write_header(SaveVM *sv, Error **errp);
+
+/* Commands to the other side, between two sections; each flushes. */
+bool savevm_send_open_return_path(SaveVM *sv, Error **errp);
+bool savevm_send_ping(SaveVM *sv, uint32_t value, Error **errp);
+bool savevm_send_switchover_start(SaveVM *sv, Error **errp);
+
+/* save_setup() of all modules, each in a START section. Big lock held. */
+bool savevm_setup(SaveVM *sv, Error **errp);
+
+/* How many modules owe an acknowledgement. After savevm_setup(). */
+unsigned savevm_switchover_acks_needed(SaveVM *sv);
+
+/*
+ * save_live_iterate() of the modules in turn, each in a PART section, until
+ * the stream's rate is exceeded. DONE: every module has answered DONE and
+ * nothing was cut short by the rate. Big lock not held.
+ */
+MigIterate savevm_iterate(SaveVM *sv, Error **errp);
+
+/* What a module said and what it has cost. */
+typedef struct SaveVMModule {
+    const char *idstr;          /* valid for ever */
+    uint32_t instance;
+    MigPendingData pending;     /* of the query; total_bytes is filled */
+    uint64_t sent_bytes;        /* of all its sections */
+    uint64_t complete_bytes;    /* of those that savevm_complete_live() sent, */
+    int64_t complete_ns;        /* ... and the time they took */
+} SaveVMModule;
+
+/*
+ * Asks all modules (see register.h for @exact and locks). *modules, an array
+ * of SaveVMModule, is cut to nothing and filled with one entry a module in the
+ * order of sending; an entry that is not set up or is gone gives zeros. No
+ * allocation once the array has grown. Migration thread.
+ */
+void savevm_query_pending(SaveVM *sv, bool exact, GArray *modules);
+
+/*
+ * save_complete() of all modules, each in an END section; flushes, so that the
+ * time of a module is that of its bytes too. Guest stopped, big lock held.
+ */
+bool savevm_complete_live(SaveVM *sv, Error **errp);
+
+/*
+ * The state of all devices that have a vmstate, FULL sections. Collected in
+ * memory first: the stream sees nothing until all have been saved, and the
+ * lock is not dropped in between. Guest stopped, big lock held. *bytes (may be
+ * NULL) is their size.
+ */
+bool savevm_save_devices(SaveVM *sv, uint64_t *bytes, Error **errp);
+
+/* EOF, then flushes: the destination has all that it needs to run. */
+bool savevm_write_end(SaveVM *sv, Error **errp);
+
+/*
+ * The description record. Nothing waits for it: an error (a destination that
+ * does not read on) says nothing about the migration.
+ */
+bool savevm_write_description(SaveVM *sv, Error **errp);
+
+/* save_cleanup() of those whose save_setup() was called. Big lock held. */
+void savevm_cleanup(SaveVM *sv);
+
+/* ---- incoming ---- */
+
+typedef struct LoadVM LoadVM;
+
+/*
+ * What the stream may ask for. NULL: such a command is refused. Incoming
+ * thread, big lock not held.
+ */
+typedef struct LoadVMOps {
+    bool (*open_return_path)(void *opaque, Error **errp);
+    bool (*ping)(void *opaque, uint32_t value, Error **errp);
+    bool (*switchover_start)(void *opaque, Error **errp);
+} LoadVMOps;
+
+/* @s, @ops and @opaque must live until loadvm_free(); @config is copied. */
+LoadVM *loadvm_new(Vm *vm, MigStream *s, const SaveVMConfig *config,
+                   const LoadVMOps *ops, void *opaque);
+
+/* load_cleanup() where needed, then frees. Big lock held. */
+void loadvm_free(LoadVM *lv);
+
+/*
+ * From the magic to EOF: all state is loaded, and every registered device and
+ * module has got its own. Incoming thread, big lock not held. An error names
+ * section and offset; the machine must not be run then.
+ */
+bool loadvm_run(LoadVM *lv, Error **errp);
+
+/*
+ * Reads (and drops) the description record, if there is one, so that the
+ * source can write it. After the guest runs; may block. An error says nothing
+ * about the migration.
+ */
+bool loadvm_read_description(LoadVM *lv, Error **errp);
+
+#endif
