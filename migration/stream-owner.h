@@ -4,8 +4,8 @@
  * stopping it, and what it knows about the wire. Modules use the typed access
  * of include/migration/stream.h.
  */
-#ifndef GODWIT_MIGRATION_STREAM_PRIV_H
-#define GODWIT_MIGRATION_STREAM_PRIV_H
+#ifndef GODWIT_MIGRATION_STREAM_OWNER_H
+#define GODWIT_MIGRATION_STREAM_OWNER_H
 
 #include "io/channel.h"
 #include "migration/stream.h"
@@ -35,6 +35,9 @@ void mig_stream_release_lock_of(MigStream *s, Vm *vm);
  */
 void mig_stream_set_section(MigStream *s, const char *idstr,
                             uint32_t instance);
+
+/* Puts the section and the offset in front of *errp, as messages here have. */
+void mig_stream_locate(const MigStream *s, Error **errp);
 
 /*
  * Looks at byte @at (from 0) of what comes next without taking it. Returns
