@@ -34,6 +34,9 @@ typedef struct DirtyLog DirtyLog;
 #define GUEST_PAGE_BITS 12
 #define GUEST_PAGE_SIZE (UINT64_C(1) << GUEST_PAGE_BITS)
 
+/* RISC-V: physical addresses have 56 bits (privileged ISA, Sv39 and up). */
+#define GUEST_PHYS_BITS 56
+
 /* At most this many RAM blocks and dirty logs in one machine. */
 #define RAM_BLOCKS_MAX 64
 #define DIRTY_LOGS_MAX 4
@@ -52,7 +55,8 @@ typedef struct RamBacking {
     bool share;             /* MAP_SHARED */
     bool prealloc;          /* touch every page now */
     bool huge;              /* ask for transparent huge pages */
-    bool readonly;          /* a ROM: guest stores are ignored */
+    bool no_dump;           /* leave it out of core dumps */
+    bool readonly;          /* a ROM: the guest cannot store to it */
 } RamBacking;
 
 /* All fields are constant once the block is mapped. */
@@ -73,13 +77,18 @@ void memory_free(Memory *mem);
 
 /*
  * A new block called @id. Memory is reserved when touched, not now, unless
- * prealloc. Main thread, before the vCPUs run. NULL and errp: no address
+ * prealloc or the file is one of huge pages. Main thread, before the vCPUs
+ * run. backing->fd is the block's, also if it could not be made. It is
+ * migratable unless the caller says otherwise. NULL and errp: no address
  * space, the file is too small or cannot be mapped, the name is taken.
  */
 RamBlock *memory_ram_new(Memory *mem, const char *id, const RamBacking *backing,
                          Error **errp);
 
-/* Makes @rb appear at @gpa. Error: overlaps, or beyond the address space. */
+/*
+ * Makes @rb appear at @gpa, once. Error: not a multiple of the guest page,
+ * overlaps RAM, or beyond the address space.
+ */
 bool memory_map_ram(Memory *mem, RamBlock *rb, hwaddr gpa, Error **errp);
 
 /* Blocks by index (NULL past the last), and by name (NULL if none). */
@@ -134,8 +143,8 @@ MemResult memory_io_write(Memory *mem, hwaddr addr, unsigned size,
 
 /*
  * The one accessor of devices to guest RAM (rule 9). Copies @len bytes; a
- * write marks them dirty. Nothing is copied unless the whole range is RAM.
- * Any thread, no lock.
+ * write marks them dirty. Nothing is copied unless the whole range is RAM (and
+ * none of it ROM, for a write: MEM_DEVICE_ERROR). Any thread, no lock.
  */
 MemResult memory_read(Memory *mem, hwaddr addr, void *buf, uint64_t len);
 MemResult memory_write(Memory *mem, hwaddr addr, const void *buf,
@@ -149,7 +158,10 @@ MemResult memory_write(Memory *mem, hwaddr addr, const void *buf,
 void *memory_map(Memory *mem, hwaddr addr, uint64_t *len, bool write);
 void memory_unmap(Memory *mem, void *host, uint64_t written);
 
-/* Little-endian loads and stores of one 16/32/64-bit value by a device. */
+/*
+ * Little-endian loads and stores of one 16/32/64-bit value by a device. One
+ * that is aligned is a single access (acquire, release) to those who share it.
+ */
 MemResult memory_ld16(Memory *mem, hwaddr addr, uint16_t *val);
 MemResult memory_ld32(Memory *mem, hwaddr addr, uint32_t *val);
 MemResult memory_ld64(Memory *mem, hwaddr addr, uint64_t *val);
@@ -170,7 +182,8 @@ bool memory_dirty_logging(Memory *mem);
  * Starts a log over all RAM blocks; all bits clear, so take your first copy of
  * everything after this. @name is for traces. NULL and errp: DIRTY_LOGS_MAX
  * are active, or no memory for the bitmaps (1 bit a page, occupied as pages
- * are dirtied). Any thread but a vCPU's; takes the memory's log lock.
+ * are dirtied). Any thread but a vCPU's; takes the memory's log lock. No block
+ * may be added while a log is active.
  */
 DirtyLog *dirty_log_start(Memory *mem, const char *name, Error **errp);
 void dirty_log_stop(DirtyLog *log);

@@ -19,16 +19,20 @@
 #include "util/clock.h"
 #include "util/error.h"
 
+struct json_object;
+
 typedef struct Vm Vm;
 struct json_object;
 
 struct Vm {
     /* Set by vm_new(), never changed */
+    struct VmLoop *loop;        /* what only the main loop needs */
     GMainContext *context;      /* what vm_main_loop() runs */
     Clock *host_clock;
     struct VmLock *lock;        /* the big lock */
     struct Memory *memory;      /* system/memory.h */
     struct VmTimers *timers;    /* system/timer.h */
+    struct CpuControl *cpu_control; /* system/cpu.h */
     struct RunStateCtl *runstate; /* system/runstate.h */
     struct FdStore *fds;        /* system/fds.h: getfd names and fd sets */
 
@@ -72,10 +76,16 @@ bool vm_locked(Vm *vm);         /* by the calling thread */
  */
 int vm_main_loop(Vm *vm);
 
-/* One round of it; with @may_block waits for something to do. */
+/*
+ * One round of it; with @may_block waits for something to do. Main thread, big
+ * lock not held; not from within a dispatch.
+ */
 void vm_main_loop_iterate(Vm *vm, bool may_block);
 
-/* Makes vm_main_loop() return @status (0..255). Any thread, signal-safe. */
+/*
+ * Makes vm_main_loop() return @status (0..255) at the end of its round; the
+ * first call wins. Any thread, signal-safe.
+ */
 void vm_request_exit(Vm *vm, int status);
 
 /*
