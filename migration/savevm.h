@@ -3,8 +3,8 @@
  * Who has state to move, and the order in which it goes into a stream and
  * comes out of it. The format is in docs/interop/migration-stream.rst.
  *
- * The registry belongs to the Vm (vm->savevm) and has a lock of its own, which
- * is a leaf except that a hook is never called under it. An entry that is
+ * The registry belongs to the Vm (vm->savevm) and has a lock of its own: a
+ * leaf, under which no hook is called. An entry that is
  * inside a hook is kept until the hook returns; unregistering it waits for
  * that (big lock dropped), unless it is the hook itself that unregisters.
  *
@@ -14,7 +14,7 @@
  *   { savevm_query_pending | savevm_iterate }*,
  *   -- guest stopped -- savevm_query_pending(exact), savevm_complete_live,
  *   savevm_save_devices, savevm_write_end,
- *   -- destination runs -- savevm_write_description, savevm_cleanup,
+ *   -- destination may run -- savevm_write_description, savevm_cleanup,
  *   savevm_free
  *
  * savevm_cleanup() may come at any point and must come before savevm_free().
@@ -78,7 +78,9 @@ bool savevm_check_migratable(Vm *vm, Error **errp);
 
 typedef struct SaveVMConfig {
     const char *machine;        /* name of the machine type, "virt" */
-    const uint8_t *uuid;        /* 16 bytes, under validate-uuid; else NULL */
+    const uint8_t *uuid;        /* 16 bytes; NULL: the machine has none */
+    bool validate_uuid;         /* send it; one that is received is compared
+                                   whenever there is one here */
     /*
      * Names of the capabilities that are on and that the other side must have
      * on too (QEMU: "mapped-ram", "x-ignore-shared"); may be NULL.
@@ -155,8 +157,10 @@ bool savevm_save_devices(SaveVM *sv, uint64_t *bytes, Error **errp);
 bool savevm_write_end(SaveVM *sv, Error **errp);
 
 /*
- * The description record. Nothing waits for it: an error (a destination that
- * does not read on) says nothing about the migration.
+ * The description record, at once after the end and before waiting for an
+ * answer: QEMU reads it before it starts the guest. Godwit starts first, so an
+ * error here (a destination that does not read on) says nothing about the
+ * migration.
  */
 bool savevm_write_description(SaveVM *sv, Error **errp);
 

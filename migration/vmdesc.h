@@ -7,6 +7,8 @@
 #ifndef GODWIT_MIGRATION_VMDESC_H
 #define GODWIT_MIGRATION_VMDESC_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <glib.h>

@@ -48,14 +48,15 @@ typedef enum MigrationPriority {
 } MigrationPriority;
 
 /*
- * How one value of a kind is written and read. @pv points to it, @field is
- * the entry that names it. put() reports by the stream's sticky error; get()
+ * How one value of a kind is written and read. @pv points to it, it has @size
+ * bytes, and @field is the entry that names it. put() reports by the stream's sticky error; get()
  * returns false with errp set, and leaves *pv alone then or sets it.
  */
 struct VMStateInfo {
     const char *name;           /* "type" in the description record */
-    void (*put)(MigStream *s, const void *pv, const VMStateField *field);
-    bool (*get)(MigStream *s, void *pv, const VMStateField *field,
+    void (*put)(MigStream *s, const void *pv, size_t size,
+                const VMStateField *field);
+    bool (*get)(MigStream *s, void *pv, size_t size, const VMStateField *field,
                 Error **errp);
 };
 

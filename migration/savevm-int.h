@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The registry (savevm-registry.c), as savevm.c and loadvm.c walk it. */
+#ifndef GODWIT_MIGRATION_SAVEVM_INT_H
+#define GODWIT_MIGRATION_SAVEVM_INT_H
+
+#include "migration/savevm.h"
+#include "migration/vmstate.h"
+
+typedef struct SaveState SaveState;
+
+/* One section: a live module (ops) or a device (vmsd). */
+typedef struct SaveEntry {
+    /* Constant */
+    const char *idstr;          /* interned */
+    uint32_t instance;
+    uint32_t section_id;
+    int version_id;
+    const SaveVMHandlers *ops;
+    const VMStateDescription *vmsd;
+    void *opaque;
+
+    /* Registry lock */
+    unsigned refs;
+    unsigned in_hook;           /* calls under way */
+    GThread *hook_thread;       /* who made the last of them */
+    bool gone;                  /* unregistered: call no hook any more */
+
+    /* The thread that saves */
+    bool saving;                /* save_setup() called, save_cleanup() not */
+    uint64_t sent_bytes;
+    uint64_t complete_bytes;
+    int64_t complete_ns;
+} SaveEntry;
+
+/* The registry of @vm, made if there is none. */
+SaveState *savevm_state(Vm *vm);
+
+/*
+ * Fills @entries (no free function) with a reference to each entry that is
+ * registered now: live modules first if @live, then devices if @devices, each
+ * kind in the order of saving. savevm_entries_put() drops them. Any thread.
+ */
+void savevm_entries_get(SaveState *ss, GPtrArray *entries, bool live,
+                        bool devices);
+void savevm_entries_put(SaveState *ss, GPtrArray *entries);
+
+/*
+ * Around each call of a hook of an entry that is referenced. False: it has
+ * been unregistered, call nothing. Any thread, no registry lock held.
+ */
+bool savevm_entry_enter(SaveState *ss, SaveEntry *e);
+void savevm_entry_leave(SaveState *ss, SaveEntry *e);
+
+/* The configuration section, which is a vmstate of its own. */
+typedef struct ConfigSection ConfigSection;
+ConfigSection *config_section_new(const SaveVMConfig *config);
+void config_section_free(ConfigSection *cs);
+bool config_section_save(ConfigSection *cs, MigStream *s, VMDesc *desc,
+                         Error **errp);
+/* Loads the other side's and refuses what does not agree with ours. */
+bool config_section_load(ConfigSection *cs, MigStream *s, Error **errp);
+
+#endif

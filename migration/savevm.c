@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writes a machine's state into a stream, step by step, as the life cycle of
+ * a migration asks. Entered by the outgoing migration thread only; the lock of
+ * each step is said in savevm.h. No lock of its own.
+ */
+#include <string.h>
+
+#include "migration/savevm-int.h"
+#include "migration/stream-owner.h"
+#include "migration/vmdesc.h"
+#include "system/memory.h"
+#include "trace/trace-migration.h"
+
+typedef enum SaveStep {
+    STEP_NEW,
+    STEP_HEADER,                /* the header is written */
+    STEP_LIVE,                  /* all modules are set up */
+    STEP_COMPLETE,              /* modules have sent all */
+    STEP_DEVICES,               /* devices, too */
+    STEP_END,                   /* EOF is written */
+} SaveStep;
+
+struct SaveVM {
+    /* Constant */
+    Vm *vm;
+    SaveState *registry;
+    MigStream *s;
+    ConfigSection *config;
+
+    /* The migration thread */
+    SaveStep step;
+    VMDesc *desc;
+    GPtrArray *entries;         /* scratch of a walk; empty between walks */
+    guint next;                 /* where savevm_iterate() goes on */
+};
+
+SaveVM *savevm_new(Vm *vm, MigStream *s, const SaveVMConfig *config)
+{
+    SaveVM *sv = g_new0(SaveVM, 1);
+
+    sv->vm = vm;
+    sv->registry = savevm_state(vm);
+    sv->s = s;
+    sv->config = config_section_new(config);
+    sv->desc = vmdesc_new();
+    sv->entries = g_ptr_array_new();
+    return sv;
+}
+
+void savevm_free(SaveVM *sv)
+{
+    if (!sv) {
+        return;
+    }
+    g_assert(sv->entries->len == 0);
+    g_ptr_array_free(sv->entries, TRUE);
+    config_section_free(sv->config);
+    vmdesc_free(sv->desc);
+    g_free(sv);
+}
+
+bool savevm_write_header(SaveVM *sv, Error **errp)
+{
+    g_assert(sv->step == STEP_NEW);
+    mig_put_be32(sv->s, QEMU_VM_FILE_MAGIC);
+    mig_put_be32(sv->s, QEMU_VM_FILE_VERSION);
+    mig_put_u8(sv->s, QEMU_VM_CONFIGURATION);
+    vmdesc_object(sv->desc, NULL);
+    vmdesc_object(sv->desc, "configuration");
+    if (!config_section_save(sv->config, sv->s, sv->desc, errp)) {
+        return false;
+    }
+    vmdesc_end(sv->desc);
+    sv->step = STEP_HEADER;
+    return mig_stream_flush(sv->s, errp);
+}
+
+static bool send_command(SaveVM *sv, uint16_t command, const void *data,
+                         uint16_t len, Error **errp)
+{
+    g_assert(sv->step >= STEP_HEADER && sv->step < STEP_END);
+    trace_savevm_command(command, len);
+    mig_put_u8(sv->s, QEMU_VM_COMMAND);
+    mig_put_be16(sv->s, command);
+    mig_put_be16(sv->s, len);
+    mig_put_buffer(sv->s, data, len);
+    return mig_stream_flush(sv->s, errp);
+}
+
+bool savevm_send_open_return_path(SaveVM *sv, Error **errp)
+{
+    return send_command(sv, MIG_CMD_OPEN_RETURN_PATH, NULL, 0, errp);
+}
+
+bool savevm_send_ping(SaveVM *sv, uint32_t value, Error **errp)
+{
+    uint32_t raw = GUINT32_TO_BE(value);
+
+    return send_command(sv, MIG_CMD_PING, &raw, sizeof(raw), errp);
+}
+
+bool savevm_send_switchover_start(SaveVM *sv, Error **errp)
+{
+    return send_command(sv, MIG_CMD_SWITCHOVER_START, NULL, 0, errp);
+}
+
+/* ---- sections ---- */
+
+static void put_section_header(MigStream *s, const SaveEntry *e, uint8_t type)
+{
+    mig_stream_set_section(s, e->idstr, e->instance);
+    mig_put_u8(s, type);
+    mig_put_be32(s, e->section_id);
+    if (type == QEMU_VM_SECTION_START || type == QEMU_VM_SECTION_FULL) {
+        mig_put_counted_string(s, e->idstr);
+        mig_put_be32(s, e->instance);
+        mig_put_be32(s, e->version_id);
+    }
+}
+
+static void put_section_footer(MigStream *s, const SaveEntry *e)
+{
+    mig_put_u8(s, QEMU_VM_SECTION_FOOTER);
+    mig_put_be32(s, e->section_id);
+}
+
+/* Names the section in front of an error that the stream has not located. */
+static bool section_failed(SaveVM *sv, const SaveEntry *e, Error *err,
+                           Error **errp)
+{
+    if (mig_stream_check(sv->s, NULL)) {
+        error_prepend(&err, "section '%s' instance %u: ", e->idstr,
+                      e->instance);
+    }
+    error_propagate(errp, err);
+    return false;
+}
+
+/* ---- live modules ---- */
+
+/* Calls @step for each live module that is still there, until one fails. */
+static bool for_each_live(SaveVM *sv,
+                          bool (*step)(SaveVM *sv, SaveEntry *e, Error **errp),
+                          Error **errp)
+{
+    bool ok = true;
+
+    savevm_entries_get(sv->registry, sv->entries, true, false);
+    for (guint i = 0; i < sv->entries->len && ok; i++) {
+        SaveEntry *e = sv->entries->pdata[i];
+
+        if (savevm_entry_enter(sv->registry, e)) {
+            Error *err = NULL;
+
+            if (!step(sv, e, &err)) {
+                ok = section_failed(sv, e, err, errp);
+            }
+            savevm_entry_leave(sv->registry, e);
+        }
+    }
+    savevm_entries_put(sv->registry, sv->entries);
+    return ok;
+}
+
+static bool setup_one(SaveVM *sv, SaveEntry *e, Error **errp)
+{
+    uint64_t start = mig_stream_offset(sv->s);
+    bool ok = true;
+
+    e->saving = true;
+    e->sent_bytes = e->complete_bytes = 0;
+    e->complete_ns = 0;
+    put_section_header(sv->s, e, QEMU_VM_SECTION_START);
+    if (e->ops->save_setup) {
+        ok = e->ops->save_setup(sv->s, e->opaque, errp);
+    }
+    put_section_footer(sv->s, e);
+    e->sent_bytes = mig_stream_offset(sv->s) - start;
+    trace_savevm_section("setup", e->idstr, e->instance, e->sent_bytes);
+    return ok && mig_stream_check(sv->s, errp);
+}
+
+bool savevm_setup(SaveVM *sv, Error **errp)
+{
+    g_assert(sv->step == STEP_HEADER);
+    if (!for_each_live(sv, setup_one, errp)) {
+        return false;
+    }
+    sv->step = STEP_LIVE;
+    return mig_stream_flush(sv->s, errp);
+}
+
+unsigned savevm_switchover_acks_needed(SaveVM *sv)
+{
+    unsigned needed = 0;
+
+    savevm_entries_get(sv->registry, sv->entries, true, false);
+    for (guint i = 0; i < sv->entries->len; i++) {
+        SaveEntry *e = sv->entries->pdata[i];
+
+        if (e->saving && e->ops->switchover_ack_needed &&
+            savevm_entry_enter(sv->registry, e)) {
+            needed += e->ops->switchover_ack_needed(e->opaque);
+            savevm_entry_leave(sv->registry, e);
+        }
+    }
+    savevm_entries_put(sv->registry, sv->entries);
+    return needed;
+}
+
+static MigIterate iterate_one(SaveVM *sv, SaveEntry *e, Error **errp)
+{
+    uint64_t start = mig_stream_offset(sv->s);
+    Error *err = NULL;
+    MigIterate res;
+
+    put_section_header(sv->s, e, QEMU_VM_SECTION_PART);
+    res = e->ops->save_live_iterate(sv->s, e->opaque, &err);
+    put_section_footer(sv->s, e);
+    e->sent_bytes += mig_stream_offset(sv->s) - start;
+    trace_savevm_section("iterate", e->idstr, e->instance, e->sent_bytes);
+    if (res != MIG_ITERATE_ERROR && !mig_stream_check(sv->s, &err)) {
+        res = MIG_ITERATE_ERROR;
+    }
+    if (res == MIG_ITERATE_ERROR) {
+        section_failed(sv, e, err, errp);
+    }
+    return res;
+}
+
+MigIterate savevm_iterate(SaveVM *sv, Error **errp)
+{
+    MigIterate all = MIG_ITERATE_DONE;
+    guint count;
+
+    g_assert(sv->step == STEP_LIVE);
+    savevm_entries_get(sv->registry, sv->entries, true, false);
+    count = sv->entries->len;
+    for (guint n = 0; n < count && all != MIG_ITERATE_ERROR; n++) {
+        SaveEntry *e = sv->entries->pdata[sv->next % count];
+        MigIterate one;
+
+        /* Whoever the rate cut off comes first next time. */
+        if (mig_stream_rate_exceeded(sv->s)) {
+            all = MIG_ITERATE_MORE;
+            break;
+        }
+        sv->next = (sv->next + 1) % count;
+        if (!e->saving || !e->ops->save_live_iterate ||
+            !savevm_entry_enter(sv->registry, e)) {
+            continue;
+        }
+        one = iterate_one(sv, e, errp);
+        savevm_entry_leave(sv->registry, e);
+        if (one != MIG_ITERATE_DONE) {
+            all = one;
+        }
+    }
+    savevm_entries_put(sv->registry, sv->entries);
+    if (all != MIG_ITERATE_ERROR && !mig_stream_flush(sv->s, errp)) {
+        all = MIG_ITERATE_ERROR;
+    }
+    return all;
+}
+
+void savevm_query_pending(SaveVM *sv, bool exact, GArray *modules)
+{
+    g_array_set_size(modules, 0);
+    savevm_entries_get(sv->registry, sv->entries, true, false);
+    for (guint i = 0; i < sv->entries->len; i++) {
+        SaveEntry *e = sv->entries->pdata[i];
+        SaveVMModule m = { .idstr = e->idstr, .instance = e->instance };
+
+        if (e->saving && savevm_entry_enter(sv->registry, e)) {
+            if (e->ops->save_query_pending) {
+                e->ops->save_query_pending(e->opaque, &m.pending, exact);
+            }
+            savevm_entry_leave(sv->registry, e);
+        }
+        m.pending.total_bytes =
+            sat_add_u64(sat_add_u64(m.pending.precopy_bytes,
+                                    m.pending.postcopy_bytes),
+                        m.pending.stopcopy_bytes);
+        m.sent_bytes = e->sent_bytes;
+        m.complete_bytes = e->complete_bytes;
+        m.complete_ns = e->complete_ns;
+        g_array_append_val(modules, m);
+    }
+    savevm_entries_put(sv->registry, sv->entries);
+}
+
+static bool complete_one(SaveVM *sv, SaveEntry *e, Error **errp)
+{
+    uint64_t start = mig_stream_offset(sv->s);
+    int64_t start_ns = clock_now_ns(sv->vm->host_clock);
+    bool ok;
+
+    if (!e->saving || !e->ops->save_complete) {
+        return true;
+    }
+    put_section_header(sv->s, e, QEMU_VM_SECTION_END);
+    ok = e->ops->save_complete(sv->s, e->opaque, errp);
+    put_section_footer(sv->s, e);
+    if (!ok || !mig_stream_flush(sv->s, errp)) {
+        return false;
+    }
+    e->complete_bytes = mig_stream_offset(sv->s) - start;
+    e->complete_ns = clock_now_ns(sv->vm->host_clock) - start_ns;
+    e->sent_bytes += e->complete_bytes;
+    trace_savevm_complete(e->idstr, e->instance, e->complete_bytes,
+                          e->complete_ns);
+    return true;
+}
+
+bool savevm_complete_live(SaveVM *sv, Error **errp)
+{
+    g_assert(sv->step == STEP_LIVE);
+    if (!for_each_live(sv, complete_one, errp)) {
+        return false;
+    }
+    sv->step = STEP_COMPLETE;
+    return true;
+}
+
+void savevm_cleanup(SaveVM *sv)
+{
+    savevm_entries_get(sv->registry, sv->entries, true, false);
+    for (guint i = 0; i < sv->entries->len; i++) {
+        SaveEntry *e = sv->entries->pdata[i];
+
+        if (!e->saving) {
+            continue;
+        }
+        e->saving = false;
+        if (e->ops->save_cleanup && savevm_entry_enter(sv->registry, e)) {
+            e->ops->save_cleanup(e->opaque);
+            savevm_entry_leave(sv->registry, e);
+        }
+    }
+    savevm_entries_put(sv->registry, sv->entries);
+}
+
+/* ---- devices ---- */
+
+static bool save_device(MigStream *s, SaveEntry *e, VMDesc *desc, Error **errp)
+{
+    put_section_header(s, e, QEMU_VM_SECTION_FULL);
+    vmdesc_object(desc, NULL);
+    vmdesc_string(desc, "name", e->idstr);
+    vmdesc_int(desc, "instance_id", e->instance);
+    if (!vmstate_save(s, e->vmsd, e->opaque, desc, errp)) {
+        return false;
+    }
+    vmdesc_end(desc);
+    put_section_footer(s, e);
+    return true;
+}
+
+static bool save_all_devices(SaveVM *sv, MigStream *s, Error **errp)
+{
+    bool ok = true;
+
+    savevm_entries_get(sv->registry, sv->entries, false, true);
+    for (guint i = 0; i < sv->entries->len && ok; i++) {
+        SaveEntry *e = sv->entries->pdata[i];
+        uint64_t start = mig_stream_offset(s);
+
+        if (!savevm_entry_enter(sv->registry, e)) {
+            continue;
+        }
+        if (vmstate_needed(e->vmsd, e->opaque)) {
+            Error *err = NULL;
+
+            if (!save_device(s, e, sv->desc, &err)) {
+                ok = section_failed(sv, e, err, errp);
+            }
+        }
+        savevm_entry_leave(sv->registry, e);
+        trace_savevm_section("device", e->idstr, e->instance,
+                             mig_stream_offset(s) - start);
+    }
+    savevm_entries_put(sv->registry, sv->entries);
+    return ok && mig_stream_flush(s, errp);
+}
+
+bool savevm_save_devices(SaveVM *sv, uint64_t *bytes, Error **errp)
+{
+    g_autoptr(IoChannel) memory = io_channel_new_buffer();
+    g_autoptr(MigStream) s = mig_stream_new_output(memory,
+                                                   sv->vm->host_clock);
+    const uint8_t *data;
+    size_t len;
+
+    g_assert(sv->step == STEP_COMPLETE);
+    vmdesc_int(sv->desc, "page_size", GUEST_PAGE_SIZE);
+    vmdesc_array(sv->desc, "devices");
+    if (!save_all_devices(sv, s, errp)) {
+        return false;
+    }
+    vmdesc_end(sv->desc);
+    vmdesc_end(sv->desc);
+    data = io_channel_buffer_data(memory, &len);
+    mig_stream_set_section(sv->s, "device states", 0);
+    mig_put_buffer_nocopy(sv->s, data, len);
+    if (bytes) {
+        *bytes = len;
+    }
+    sv->step = STEP_DEVICES;
+    return mig_stream_flush(sv->s, errp);
+}
+
+/* ---- the end ---- */
+
+bool savevm_write_end(SaveVM *sv, Error **errp)
+{
+    g_assert(sv->step == STEP_DEVICES);
+    mig_put_u8(sv->s, QEMU_VM_EOF);
+    sv->step = STEP_END;
+    return mig_stream_flush(sv->s, errp);
+}
+
+bool savevm_write_description(SaveVM *sv, Error **errp)
+{
+    const char *text;
+    size_t len;
+
+    g_assert(sv->step == STEP_END);
+    text = vmdesc_text(sv->desc, &len);
+    mig_stream_set_section(sv->s, "description", 0);
+    mig_put_u8(sv->s, QEMU_VM_VMDESCRIPTION);
+    mig_put_be32(sv->s, len);
+    mig_put_buffer(sv->s, text, len);
+    return mig_stream_flush(sv->s, errp);
+}
