@@ -16,11 +16,15 @@ typedef struct MachineConfig {
     char *type;                 /* -machine: name of a MachineType */
     char *memory_backend;       /* -machine memory-backend=: id, or NULL */
     GHashTable *options;        /* other -machine keys: char * -> char * */
+    bool no_core_dump;          /* -machine dump-guest-core=off */
+    bool mem_merge;             /* -machine mem-merge=on */
     char *accel;                /* the names to try in order, "a:b", or NULL */
     char *cpu_type;             /* -cpu: "rv64", or NULL */
     unsigned cpus;              /* 1 .. MACHINE_CPUS_MAX */
     unsigned sockets, clusters, cores, threads; /* their product is cpus */
-    uint64_t ram_size;          /* bytes; 0: not said */
+    uint64_t ram_size;          /* bytes, whole guest pages; 0: not said */
+    int64_t rtc_shift_s;        /* -rtc base=: seconds to add to the host's */
+    enum { RTC_CLOCK_HOST, RTC_CLOCK_REALTIME, RTC_CLOCK_VIRTUAL } rtc_clock;
     char *bios;                 /* NULL: default; "none" */
     char *kernel;
     char *initrd;
@@ -46,6 +50,14 @@ typedef struct MachineType {
     /* Builds the board into @vm. Main thread, big lock. */
     bool (*init)(Vm *vm, Error **errp);
 } MachineType;
+
+/*
+ * What holds where nothing was asked for: 1 CPU, nothing else. Set as
+ * vm->config by system's module; a test that builds a board by hand makes its
+ * own. NULL is fine to free.
+ */
+MachineConfig *machine_config_new(void);
+void machine_config_free(MachineConfig *config);
 
 /* Ends in NULL; in hw/machine-types.c. */
 extern const MachineType *const machine_types[];

@@ -42,6 +42,7 @@ struct Vm {
     bool uuid_set;
     const struct AccelOps *accel;
     struct MachineConfig *config; /* system/machine.h: what was asked for */
+    struct ProcessConfig *process; /* system/process.h; NULL in tests */
     GPtrArray *cpus;            /* of Cpu *, by index; system/cpu.h */
 
     /*
