@@ -366,6 +366,14 @@ extern const VMStateInfo vmstate_info_timer;    /* of a VmTimer */
       .size = sizeof(_type), .flags = VMS_VARRAY,                       \
       vmstate_count(_s, _count, _max), .info = &(_info),                \
       .version_id = (_v) }
+/* VmTimer pointers; those that count are all made. */
+#define VMSTATE_TIMER_PTR_VARRAY(_f, _s, _count, _max)                  \
+    { .name = #_f,                                                      \
+      .offset = vmstate_offset_array(_s, _f, VmTimer *) +               \
+                sizeof(char[vmstate_num(_s, _f) >= (_max) ? 1 : -1]) - 1, \
+      .size = sizeof(VmTimer *),                                        \
+      .flags = VMS_VARRAY | VMS_ARRAY_OF_POINTER,                       \
+      vmstate_count(_s, _count, _max), .info = &vmstate_info_timer }
 /* A pointer to memory that has room for _max elements already. */
 #define VMSTATE_VARRAY_PTR(_f, _s, _count, _max, _v, _info, _type)      \
     { .name = #_f, .offset = vmstate_offset(_s, _f, _type *),           \
