@@ -12,6 +12,13 @@
 /* The most harts any board takes. */
 #define MACHINE_CPUS_MAX 8
 
+/* One -global: applies to every device of type @driver that is made. */
+typedef struct GlobalProperty {
+    char *driver;               /* a DeviceType's name, or "migration" */
+    char *property;
+    char *value;
+} GlobalProperty;
+
 typedef struct MachineConfig {
     char *type;                 /* -machine: name of a MachineType */
     char *memory_backend;       /* -machine memory-backend=: id, or NULL */
@@ -37,6 +44,7 @@ typedef struct MachineConfig {
     char *incoming;             /* -incoming: URI or "defer", or NULL */
     char *incoming_channels;    /* -incoming JSON */
     GPtrArray *serial;          /* -serial, each a chardev id or "none" */
+    GPtrArray *globals;         /* of GlobalProperty *, or NULL; kept by hw */
 } MachineConfig;
 
 typedef struct MachineType {

@@ -31,7 +31,24 @@ typedef enum PropertyKind {
     PROP_CHARDEV,               /* struct Chardev *: -chardev id */
     PROP_ON_OFF_AUTO,           /* int: -1 auto, 0 off, 1 on */
     PROP_OBJECT,                /* struct Object *: -object id */
+    PROP_KINDS
 } PropertyKind;
+
+/*
+ * How PROP_BLOCK, PROP_NET, PROP_CHARDEV and PROP_OBJECT find what an id
+ * stands for. Set by whoever owns the back ends, before the command line is
+ * carried out; a kind that nobody set has no back ends.
+ */
+typedef struct PropertyLookup {
+    void *(*find)(Vm *vm, const char *id);
+    const char *made_by;        /* for messages: "-chardev" */
+} PropertyLookup;
+
+void property_set_lookup(Vm *vm, PropertyKind kind,
+                         const PropertyLookup *lookup);
+
+/* The kind as help shows it: "bool", "uint32", "size", "str", ... */
+const char *property_kind_name(PropertyKind kind);
 
 typedef struct Property {
     const char *name;           /* arrays end in a NULL name */
@@ -72,10 +89,11 @@ struct Device {
 
 /* A place for devices: the PCI root, a virtio transport, the board itself. */
 struct Bus {
+    Vm *vm;
     char *name;                 /* "pcie.0" */
     const char *kind;           /* matched with DeviceType.bus */
     Device *owner;              /* whose bus it is, or NULL */
-    GPtrArray *children;        /* of Device * */
+    GPtrArray *children;        /* of realized Device * */
     unsigned max_children;      /* 0: no limit */
     /*
      * The section name prefix of a child in the stream, e.g. the address
@@ -89,9 +107,12 @@ struct Bus {
     static const DeviceType *const device_type_entry_##type             \
         __attribute__((used, section("device_types"))) = &(type)
 
-/* The type called @name, or NULL; all types, sorted by name. */
+/*
+ * The type called @name, or NULL; all types, sorted by name, NULL-ended (the
+ * array is the caller's).
+ */
 const DeviceType *device_type_find(const char *name);
-const DeviceType *const *device_type_list(size_t *count);
+const DeviceType **device_type_list(size_t *count);
 
 /* A device of @type with its presets and -global values. Error: a -global. */
 Device *device_new(Vm *vm, const DeviceType *type, const char *id,
@@ -111,14 +132,39 @@ bool device_set_property(Device *dev, const char *name, const char *value,
  */
 bool device_realize(Device *dev, Bus *bus, Error **errp);
 
-/* Unrealizes if realized, and frees. */
+/* Unrealizes if realized, and frees. NULL is allowed. */
 void device_free(Device *dev);
+
+/* The value of property @prop of @dev as text, or NULL if it has none. */
+char *device_get_property(const Device *dev, const Property *prop);
 
 /* The user's device called @id, or NULL. */
 Device *device_find(Vm *vm, const char *id);
 
+/* What messages call @dev: its id, or its type. */
+const char *device_name(const Device *dev);
+
+/*
+ * Creates and realizes a device from the keys of -device: "driver", "id",
+ * "bus" and the properties; scalars of any JSON type. Errors name the key.
+ */
+struct json_object;
+Device *device_add(Vm *vm, struct json_object *options, Error **errp);
+
+/* One line per type as "-device help" shows it; a type's properties. */
+void device_help(GString *out);
+void device_type_help(const DeviceType *type, GString *out);
+
+/*
+ * @bus is embedded in its owner. It is found by -device bus=@name and by kind
+ * until bus_destroy(), which must find it empty.
+ */
 void bus_init(Bus *bus, Vm *vm, const char *name, const char *kind,
               Device *owner);
 void bus_destroy(Bus *bus);
+
+/* The bus called @name, or NULL; a bus of @kind with room, or NULL. */
+Bus *bus_find(Vm *vm, const char *name);
+Bus *bus_find_kind(Vm *vm, const char *kind);
 
 #endif
