@@ -52,6 +52,9 @@ void vm_request_reset(Vm *vm, ShutdownCause cause);
 void vm_request_shutdown(Vm *vm, ShutdownCause cause);
 void vm_request_powerdown(Vm *vm);
 
+/* As vm_request_shutdown(); a process that ends by it has exit status @code. */
+void vm_request_shutdown_with_code(Vm *vm, ShutdownCause cause, int code);
+
 /* Called in order of registration by a reset, vCPUs stopped. */
 typedef void (*ResetFn)(void *opaque);
 void vm_add_reset_handler(Vm *vm, ResetFn fn, void *opaque);
