@@ -159,18 +159,25 @@ void device_help(GString *out)
     }
 }
 
+static void property_help(const Property *p, GString *out)
+{
+    g_string_append_printf(out, "  %s=<%s>", p->name,
+                           property_kind_name(p->kind));
+    if (p->help) {
+        g_string_append_printf(out, " - %s", p->help);
+    }
+    if (p->preset) {
+        g_string_append_printf(out, " (default: %s)", p->preset);
+    }
+    g_string_append_c(out, '\n');
+}
+
 void device_type_help(const DeviceType *type, GString *out)
 {
     g_string_append_printf(out, "%s options:\n", type->name);
-    for (const Property *p = type->properties; p && p->name; p++) {
-        g_string_append_printf(out, "  %s=<%s>", p->name,
-                               property_kind_name(p->kind));
-        if (p->help) {
-            g_string_append_printf(out, " - %s", p->help);
+    for (; type; type = type->inner) {
+        for (const Property *p = type->properties; p && p->name; p++) {
+            property_help(p, out);
         }
-        if (p->preset) {
-            g_string_append_printf(out, " (default: %s)", p->preset);
-        }
-        g_string_append_c(out, '\n');
     }
 }

@@ -71,6 +71,9 @@ bool device_set_property(Device *dev, const char *name, const char *value,
     const Property *prop = find_property(dev->type, name);
 
     g_assert(!dev->realized);
+    if (!prop && dev->inner && find_property(dev->inner->type, name)) {
+        return device_set_property(dev->inner, name, value, errp);
+    }
     if (!prop) {
         error_setg(errp, "device '%s' has no property '%s'; '-device %s,help' "
                    "lists them", device_name(dev), name, dev->type->name);
@@ -106,6 +109,13 @@ Device *device_new(Vm *vm, const DeviceType *type, const char *id,
     dev->id = g_strdup(id);
     for (const Property *p = type->properties; p && p->name; p++) {
         property_preset(dev, p);
+    }
+    if (type->inner) {
+        dev->inner = device_new(vm, type->inner, NULL, errp);
+        if (!dev->inner) {
+            device_free(dev);
+            return NULL;
+        }
     }
     if (!apply_globals(dev, errp)) {
         device_free(dev);
@@ -194,7 +204,7 @@ bool device_realize(Device *dev, Bus *bus, Error **errp)
     return true;
 }
 
-static void device_unrealize(Device *dev)
+void device_unrealize(Device *dev)
 {
     trace_device_unrealize(dev->type->name, dev->id ? dev->id : "");
     dev->realized = false;
@@ -220,6 +230,7 @@ void device_free(Device *dev)
     if (dev->realized) {
         device_unrealize(dev);
     }
+    device_free(dev->inner);
     for (const Property *p = dev->type->properties; p && p->name; p++) {
         property_clear(dev, p);
     }

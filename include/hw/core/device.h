@@ -75,6 +75,12 @@ struct DeviceType {
     void (*reset)(Device *dev);
     /* Whether a user may create it by -device. */
     bool user_creatable;
+    /*
+     * NULL, or the type of a device that each of these has inside: it is made
+     * and freed with the outer one, and its properties are set through it; the
+     * outer one's realize and unrealize do the same to it.
+     */
+    const DeviceType *inner;
 };
 
 struct Device {
@@ -82,6 +88,7 @@ struct Device {
     Vm *vm;
     char *id;                   /* of the user, or NULL */
     Bus *bus;                   /* where it sits, or NULL */
+    Device *inner;              /* of type->inner, owned, or NULL */
     uint32_t instance_id;       /* its number in the migration stream */
     char *stream_id;            /* its section's name in the stream */
     bool realized;
@@ -131,6 +138,9 @@ bool device_set_property(Device *dev, const char *name, const char *value,
  * On error the device is as before; the caller frees it.
  */
 bool device_realize(Device *dev, Bus *bus, Error **errp);
+
+/* Undoes device_realize(). */
+void device_unrealize(Device *dev);
 
 /* Unrealizes if realized, and frees. NULL is allowed. */
 void device_free(Device *dev);
