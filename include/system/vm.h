@@ -53,7 +53,9 @@ struct Vm {
     struct Objects *objects;    /* system/object.h: -object */
     struct Machine *machine;    /* hw/core/machine.h */
     struct BlockBackends *blocks;
+    struct BlockModule *block_options;
     struct NetBackends *nets;
+    struct NetModule *net_options;
     struct Migration *migration;
     struct SaveState *savevm;   /* registered save handlers */
     struct Monitors *monitors;
