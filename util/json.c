@@ -25,7 +25,10 @@ static bool number_fits(const char *text, size_t len)
     return errno != ERANGE;
 }
 
-/* json-c clamps numbers that are out of range: finds them beforehand. */
+/*
+ * What json-c lets pass, found beforehand: numbers that are out of range,
+ * which it clamps, and NaN and Infinity.
+ */
 static bool check_numbers(const char *text, size_t len, Error **errp)
 {
     bool in_string = false;
@@ -51,6 +54,10 @@ static bool check_numbers(const char *text, size_t len, Error **errp)
                 return false;
             }
             pos = end;
+        } else if (text[pos] == 'N' || text[pos] == 'I') {
+            error_setg(errp, "Invalid JSON syntax at byte %zu: JSON has only "
+                       "finite numbers", pos);
+            return false;
         } else {
             in_string = text[pos] == '"';
             pos++;
@@ -120,6 +127,13 @@ char *json_to_text(json_object *value)
 {
     return g_strdup(json_object_to_json_string_ext(
         value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+char *json_to_pretty_text(json_object *value)
+{
+    return g_strdup(json_object_to_json_string_ext(
+        value, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+                   JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 bool json_get_int64(json_object *value, int64_t *res)

@@ -30,6 +30,9 @@ bool json_parse(const char *text, size_t len, json_object **value,
 /* @value on one line, plain; a non-finite number cannot occur in it. */
 char *json_to_text(json_object *value);
 
+/* @value for a person to read, on several lines. */
+char *json_to_pretty_text(json_object *value);
+
 /*
  * The integer in @value (a json_type_int) as int64_t or uint64_t; false where
  * it does not fit.

@@ -364,7 +364,7 @@ class Schema:
         for key, value in data.items():
             optional = key.startswith('*')
             name = key[1:] if optional else key
-            if not re.match(r'[a-z0-9][a-z0-9_-]*$', name):
+            if not re.match(r'[A-Za-z0-9][A-Za-z0-9_-]*$', name):
                 raise SchemaError(info, f"'{name}' is no member's name")
             if not isinstance(value, dict):
                 value = {'type': value}
