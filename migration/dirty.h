@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which pages are still to be sent. One reader of the guest's dirty log, a
+ * bitmap for each block and a running count, so that "how much is left" costs
+ * nothing whatever the guest's size. The outgoing migration thread only; the
+ * count may be read by any thread.
+ */
+#ifndef GODWIT_MIGRATION_DIRTY_H
+#define GODWIT_MIGRATION_DIRTY_H
+
+#include "system/memory.h"
+
+typedef struct DirtyBlock {
+    const RamBlock *rb;
+    uint64_t *bitmap;
+    uint64_t pages;
+} DirtyBlock;
+
+typedef struct DirtyTracker {
+    DirtyLog *log;              /* NULL: not started */
+    DirtyBlock blocks[RAM_BLOCKS_MAX];
+    unsigned num_blocks;
+    uint64_t dirty_pages;       /* atomic */
+    uint64_t total_pages;
+
+    /* Where the walk is */
+    unsigned cur_block;
+    uint64_t cur_page;
+} DirtyTracker;
+
+/* Starts logging over all migratable blocks; every page is dirty. */
+bool dirty_start(DirtyTracker *d, Memory *mem, Error **errp);
+void dirty_stop(DirtyTracker *d);
+
+/*
+ * Collects what was written since the last time. After it every page whose bit
+ * is clear is at the other side as it is here, or has been written since.
+ * Returns how many pages this made dirty.
+ */
+uint64_t dirty_sync(DirtyTracker *d);
+
+/*
+ * The next dirty page of the walk, which goes round for ever; its bit is
+ * cleared. NULL: none is dirty.
+ */
+const DirtyBlock *dirty_next(DirtyTracker *d, uint64_t *page);
+
+static inline uint64_t dirty_count(const DirtyTracker *d)
+{
+    return __atomic_load_n(&d->dirty_pages, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What ram.c, ram-save.c and ram-load.c share. */
+#ifndef GODWIT_MIGRATION_RAM_INT_H
+#define GODWIT_MIGRATION_RAM_INT_H
+
+#include "migration/dirty.h"
+#include "migration/ram.h"
+#include "migration/register.h"
+#include "migration/zero-page.h"
+
+/* The low bits of a page's offset are its flags. */
+#define RAM_FLAGS_MASK (GUEST_PAGE_SIZE - 1)
+
+struct Ram {
+    /* Constant */
+    Vm *vm;
+    Clock *clock;
+
+    /* Big lock; constant while saving */
+    RamOptions options;
+
+    /* The outgoing migration thread */
+    DirtyTracker dirty;
+    PagePresence *save_presence;
+    int64_t sync_ns;            /* when the period began that is measured */
+    uint64_t period_dirty_pages;
+    uint64_t period_start_sent;
+
+    /* The incoming thread */
+    bool blocks_listed;         /* the stream has said which blocks it has */
+    bool listed[RAM_BLOCKS_MAX];
+    const RamBlock *load_block; /* of the last page, for CONTINUE */
+    PagePresence *load_presence;
+
+    /* Atomic: written by the thread above, read by any */
+    RamStats stats;
+    uint64_t loaded_normal_pages;
+    uint64_t loaded_zero_pages;
+};
+
+/* Counters have one writer. */
+#define ram_stat_set(_p, _val) __atomic_store_n((_p), (_val), __ATOMIC_RELAXED)
+#define ram_stat_add(_p, _val) ram_stat_set((_p), *(_p) + (_val))
+
+/* ram-save.c; see the hooks of SaveVMHandlers */
+bool ram_save_setup(MigStream *s, void *opaque, Error **errp);
+void ram_save_cleanup(void *opaque);
+void ram_save_query_pending(void *opaque, MigPendingData *pending, bool exact);
+MigIterate ram_save_iterate(MigStream *s, void *opaque, Error **errp);
+bool ram_save_complete(MigStream *s, void *opaque, Error **errp);
+
+/* ram-load.c */
+bool ram_load_setup(void *opaque, Error **errp);
+bool ram_load(MigStream *s, void *opaque, int version_id, Error **errp);
+void ram_load_cleanup(void *opaque);
+
+#endif

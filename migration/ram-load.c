@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Receives guest memory. Every number is checked before it is used: blocks are
+ * those that both sides have, with the same size, each page lies in its block.
+ * Contents go straight to their place. A zero page whose memory was never
+ * touched stays untouched.
+ *
+ * Entered by the incoming thread; no lock of its own.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "migration/ram-int.h"
+#include "trace/trace-migration.h"
+#include "util/checked.h"
+
+bool ram_load_setup(void *opaque, Error **errp)
+{
+    Ram *ram = opaque;
+
+    (void)errp;
+    ram->blocks_listed = false;
+    memset(ram->listed, 0, sizeof(ram->listed));
+    ram->load_block = NULL;
+    ram->load_presence = page_presence_new();
+    ram_stat_set(&ram->loaded_normal_pages, 0);
+    ram_stat_set(&ram->loaded_zero_pages, 0);
+    return true;
+}
+
+void ram_load_cleanup(void *opaque)
+{
+    Ram *ram = opaque;
+
+    page_presence_free(ram->load_presence);
+    ram->load_presence = NULL;
+}
+
+/* ---- the list of blocks ---- */
+
+/* The block that the stream names next. */
+static const RamBlock *get_block(Ram *ram, MigStream *s, Error **errp)
+{
+    char id[MIG_COUNTED_STRING_SIZE];
+    const RamBlock *rb;
+
+    if (!mig_get_counted_string(s, id, errp)) {
+        return NULL;
+    }
+    rb = memory_ram_by_id(ram->vm->memory, id);
+    if (!rb || !rb->migratable) {
+        g_autofree char *text = g_strescape(id, NULL);
+
+        mig_stream_fail(s, errp, "RAM block '%s', which this machine does not "
+                        "have", text);
+        return NULL;
+    }
+    return rb;
+}
+
+/* One entry of the list; takes its size off *left. */
+static bool load_block_entry(Ram *ram, MigStream *s, uint64_t *left,
+                             Error **errp)
+{
+    const RamBlock *rb = get_block(ram, s, errp);
+    uint64_t size;
+
+    if (!rb || !mig_get_be64(s, &size, errp)) {
+        return false;
+    }
+    if (size != rb->backing.size) {
+        mig_stream_fail(s, errp, "RAM block '%s' has %" PRIu64 " bytes at the "
+                        "source and %" PRIu64 " here", rb->id, size,
+                        rb->backing.size);
+        return false;
+    }
+    if (ram->listed[rb->index]) {
+        mig_stream_fail(s, errp, "RAM block '%s' is listed twice", rb->id);
+        return false;
+    }
+    if (size > *left) {
+        mig_stream_fail(s, errp, "RAM block '%s' of %" PRIu64 " bytes exceeds "
+                        "the total by %" PRIu64, rb->id, size, size - *left);
+        return false;
+    }
+    ram->listed[rb->index] = true;
+    *left -= size;
+    trace_ram_load_block(rb->id, size);
+    return true;
+}
+
+static bool load_block_list(Ram *ram, MigStream *s, uint64_t total,
+                            Error **errp)
+{
+    RamBlock *rb;
+
+    if (ram->blocks_listed) {
+        mig_stream_fail(s, errp, "a second list of RAM blocks");
+        return false;
+    }
+    while (total > 0) {
+        if (!load_block_entry(ram, s, &total, errp)) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; (rb = memory_ram_by_index(ram->vm->memory, i)); i++) {
+        if (rb->migratable && !ram->listed[i]) {
+            mig_stream_fail(s, errp, "the source has no RAM block '%s' of %"
+                            PRIu64 " bytes", rb->id, rb->backing.size);
+            return false;
+        }
+    }
+    ram->blocks_listed = true;
+    return true;
+}
+
+/* ---- pages ---- */
+
+/* What cannot be written must be the same already. */
+static bool compare_readonly(MigStream *s, const RamBlock *rb, uint64_t offset,
+                             bool zero, Error **errp)
+{
+    uint8_t page[GUEST_PAGE_SIZE];
+
+    if (zero) {
+        memset(page, 0, sizeof(page));
+    } else if (!mig_get_buffer(s, page, sizeof(page), errp)) {
+        return false;
+    }
+    if (memcmp(page, rb->host + offset, sizeof(page)) != 0) {
+        mig_stream_fail(s, errp, "RAM block '%s' cannot be written here, and "
+                        "its page at 0x%" PRIx64 " differs", rb->id, offset);
+        return false;
+    }
+    return true;
+}
+
+static bool is_unwritable(const RamBlock *rb)
+{
+    return rb->backing.readonly && rb->backing.fd >= 0 && rb->backing.share;
+}
+
+static bool load_zero_page(Ram *ram, MigStream *s, const RamBlock *rb,
+                           uint64_t offset, Error **errp)
+{
+    uint64_t page = offset / GUEST_PAGE_SIZE;
+    uint8_t fill;
+
+    if (!mig_get_u8(s, &fill, errp)) {
+        return false;
+    }
+    if (fill != 0) {
+        mig_stream_fail(s, errp, "a page of RAM block '%s' filled with 0x%02x; "
+                        "0 is accepted", rb->id, fill);
+        return false;
+    }
+    ram_stat_add(&ram->loaded_zero_pages, 1);
+    if (page_presence_absent(ram->load_presence, rb, page) ||
+        page_is_zero(rb->host + offset)) {
+        return true;
+    }
+    if (is_unwritable(rb)) {
+        return compare_readonly(s, rb, offset, true, errp);
+    }
+    memset(rb->host + offset, 0, GUEST_PAGE_SIZE);
+    return true;
+}
+
+static bool load_normal_page(Ram *ram, MigStream *s, const RamBlock *rb,
+                             uint64_t offset, Error **errp)
+{
+    if (is_unwritable(rb)) {
+        return compare_readonly(s, rb, offset, false, errp);
+    }
+    page_presence_written(ram->load_presence, rb, offset / GUEST_PAGE_SIZE);
+    ram_stat_add(&ram->loaded_normal_pages, 1);
+    return mig_get_buffer(s, rb->host + offset, GUEST_PAGE_SIZE, errp);
+}
+
+/* The block of a page at @offset with @flags, checked; NULL: an error. */
+static const RamBlock *page_block(Ram *ram, MigStream *s, uint64_t offset,
+                                  uint64_t flags, Error **errp)
+{
+    const RamBlock *rb = ram->load_block;
+
+    if (!ram->blocks_listed) {
+        mig_stream_fail(s, errp, "a page before the list of RAM blocks");
+        return NULL;
+    }
+    if (!(flags & RAM_SAVE_FLAG_CONTINUE)) {
+        rb = get_block(ram, s, errp);
+        if (!rb) {
+            return NULL;
+        }
+    }
+    if (!rb) {
+        mig_stream_fail(s, errp, "the first page names no RAM block");
+        return NULL;
+    }
+    if (!range_fits_u64(offset, GUEST_PAGE_SIZE, rb->backing.size)) {
+        mig_stream_fail(s, errp, "a page at 0x%" PRIx64 " of RAM block '%s', "
+                        "which has 0x%" PRIx64 " bytes", offset, rb->id,
+                        rb->backing.size);
+        return NULL;
+    }
+    ram->load_block = rb;
+    return rb;
+}
+
+static bool load_page(Ram *ram, MigStream *s, uint64_t offset, uint64_t flags,
+                      bool mark_dirty, Error **errp)
+{
+    const RamBlock *rb = page_block(ram, s, offset, flags, errp);
+    bool ok;
+
+    if (!rb) {
+        return false;
+    }
+    ok = flags & RAM_SAVE_FLAG_ZERO
+         ? load_zero_page(ram, s, rb, offset, errp)
+         : load_normal_page(ram, s, rb, offset, errp);
+    if (mark_dirty) {
+        memory_mark_dirty((RamBlock *)rb, offset, GUEST_PAGE_SIZE);
+    }
+    return ok;
+}
+
+bool ram_load(MigStream *s, void *opaque, int version_id, Error **errp)
+{
+    Ram *ram = opaque;
+    bool mark_dirty = memory_dirty_logging(ram->vm->memory);
+    bool ok = true;
+
+    if (version_id != RAM_SAVE_VERSION) {
+        mig_stream_fail(s, errp, "version %d; %d is accepted", version_id,
+                        RAM_SAVE_VERSION);
+        return false;
+    }
+    page_presence_forget(ram->load_presence);
+    while (ok) {
+        uint64_t word, flags, offset;
+
+        if (!mig_get_be64(s, &word, errp)) {
+            return false;
+        }
+        flags = word & RAM_FLAGS_MASK;
+        offset = word & ~RAM_FLAGS_MASK;
+        switch (flags) {
+        case RAM_SAVE_FLAG_ZERO:
+        case RAM_SAVE_FLAG_ZERO | RAM_SAVE_FLAG_CONTINUE:
+        case RAM_SAVE_FLAG_PAGE:
+        case RAM_SAVE_FLAG_PAGE | RAM_SAVE_FLAG_CONTINUE:
+            ok = load_page(ram, s, offset, flags, mark_dirty, errp);
+            break;
+        case RAM_SAVE_FLAG_MEM_SIZE:
+            ok = load_block_list(ram, s, offset, errp);
+            break;
+        case RAM_SAVE_FLAG_EOS:
+            return true;
+        default:
+            mig_stream_fail(s, errp, "flags 0x%" PRIx64 " of a page; 0x%02x "
+                            "(zero), 0x%02x (page), 0x%02x (sizes), 0x%02x "
+                            "(end) and with any of the first two 0x%02x "
+                            "(same block) are accepted", flags,
+                            RAM_SAVE_FLAG_ZERO, RAM_SAVE_FLAG_PAGE,
+                            RAM_SAVE_FLAG_MEM_SIZE, RAM_SAVE_FLAG_EOS,
+                            RAM_SAVE_FLAG_CONTINUE);
+            ok = false;
+            break;
+        }
+    }
+    return false;
+}
