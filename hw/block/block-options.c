@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "hw/block/block.h"
+#include "hw/block/block-hmp.h"
 #include "hw/core/device.h"
 #include "qapi/qapi-types-block.h"
 #include "qapi/qapi-visit-block.h"
@@ -76,6 +77,8 @@ static bool add_node(Vm *vm, const BlockdevOptions *opt, const char *name,
 {
     BlockOptions res = {
         .node_name = opt->node_name ? opt->node_name : name,
+        .drive_id = "",
+        .driver = BlockdevDriver_str(opt->driver),
         .read_only = opt->has_read_only && opt->read_only,
         .discard = opt->has_discard &&
                    opt->discard == BLOCKDEV_DISCARD_OPTIONS_UNMAP,
@@ -224,10 +227,12 @@ static bool parse_drive(Vm *vm, const char *argument, Error **errp)
     req = g_new0(DriveRequest, 1);
     req->attach = g_str_equal(drive.interface, "virtio");
     req->options = (BlockOptions) {
+        .drive_id = g_strdup(drive.id ? drive.id : ""),
         .node_name = drive.id ? g_strdup(drive.id)
                               : g_strdup_printf("virtio%u",
                                                 module->drives->len),
         .filename = g_strdup(drive.file),
+        .driver = "raw",
         .read_only = drive.read_only,
         .discard = drive.discard && (g_str_equal(drive.discard, "unmap") ||
                                      g_str_equal(drive.discard, "on")),
@@ -246,6 +251,7 @@ static void free_drive(gpointer opaque)
 
     g_free((char *)req->options.node_name);
     g_free((char *)req->options.filename);
+    g_free((char *)req->options.drive_id);
     g_free(req);
 }
 
@@ -319,11 +325,18 @@ static const CliOption block_options_table[] = {
     { NULL }
 };
 
+static const HmpCommand block_hmp[] = {
+    { "info block", "", "show the block nodes and who uses them",
+      hmp_info_block, NULL },
+    { NULL }
+};
+
 /* Before the devices that use what it makes: system/modules.c. */
 const VmModule block_module = {
     .name = "block",
     .create = block_create,
     .options = block_options_table,
+    .hmp = block_hmp,
     .configure = block_configure,
     .destroy = block_destroy,
 };

@@ -40,11 +40,12 @@ struct BlockBackend {
     Vm *vm;
     BlockOptions options;       /* strings owned */
     char *user;
+    bool layered;               /* the user is a node */
     int fd;
     uint64_t size;
     bool active;                /* ours to use, and locked if so asked */
     bool block_device;
-    BlockStats stats;
+    BlockCounters counters;
     unsigned runstate_handler;
     GThreadPool *pool;
     unsigned in_flight;         /* submitted, not delivered */
@@ -203,13 +204,13 @@ static void run_request(gpointer data, gpointer user_data)
 
 static void deliver_one(BlockBackend *blk, Request *req)
 {
-    blk->stats.operations[req->op]++;
-    blk->stats.total_time_ns[req->op] += clock_now_ns(blk->vm->host_clock) -
+    blk->counters.operations[req->op]++;
+    blk->counters.total_time_ns[req->op] += clock_now_ns(blk->vm->host_clock) -
                                          req->started_ns;
     if (req->status < 0) {
-        blk->stats.failed[req->op]++;
+        blk->counters.failed[req->op]++;
     } else {
-        blk->stats.bytes[req->op] += req->len;
+        blk->counters.bytes[req->op] += req->len;
     }
     blk->in_flight--;
     req->done(req->opaque, req->status);
@@ -238,6 +239,7 @@ static void unref(BlockBackend *blk)
     g_cond_clear(&blk->done_cond);
     g_free((char *)blk->options.node_name);
     g_free((char *)blk->options.filename);
+    g_free((char *)blk->options.drive_id);
     g_free(blk->user);
     g_free(blk);
 }
@@ -443,6 +445,7 @@ BlockBackend *block_new(Vm *vm, const BlockOptions *options, Error **errp)
     blk->options = *options;
     blk->options.node_name = g_strdup(options->node_name);
     blk->options.filename = g_strdup(options->filename);
+    blk->options.drive_id = g_strdup(options->drive_id);
     g_mutex_init(&blk->done_lock);
     g_cond_init(&blk->done_cond);
     g_queue_init(&blk->finished);
@@ -501,14 +504,24 @@ const BlockOptions *block_options(const BlockBackend *blk)
     return &blk->options;
 }
 
-const BlockStats *block_stats(const BlockBackend *blk)
+const BlockCounters *block_counters(const BlockBackend *blk)
 {
-    return &blk->stats;
+    return &blk->counters;
 }
 
 uint64_t block_size(const BlockBackend *blk)
 {
     return blk->size;
+}
+
+bool block_is_active(const BlockBackend *blk)
+{
+    return blk->active;
+}
+
+bool block_has_device(const BlockBackend *blk)
+{
+    return blk->user && !blk->layered;
 }
 
 const char *block_user(const BlockBackend *blk)
@@ -532,6 +545,7 @@ bool block_layer(BlockBackend *blk, const char *upper, Error **errp)
     }
     /* The node above takes the lock, on a descriptor of its own. */
     blk->options.lock = false;
+    blk->layered = true;
     blk->user = g_strdup(upper);
     return true;
 }

@@ -24,6 +24,8 @@ typedef struct BlockBackend BlockBackend;
 /* What the back end is made of: -blockdev or -drive. */
 typedef struct BlockOptions {
     const char *node_name;      /* its id, unique */
+    const char *drive_id;       /* of -drive; "" if it came otherwise */
+    const char *driver;         /* "file", "host_device", "raw"; constant */
     const char *filename;
     bool read_only;
     bool discard;               /* pass discards on ("unmap"); else ignore */
@@ -45,12 +47,12 @@ typedef enum BlockOp {
 } BlockOp;
 
 /* What a back end has done; for query-blockstats. */
-typedef struct BlockStats {
+typedef struct BlockCounters {
     uint64_t operations[BLOCK_OPS];
     uint64_t bytes[BLOCK_OPS];
     uint64_t total_time_ns[BLOCK_OPS];
     uint64_t failed[BLOCK_OPS];
-} BlockStats;
+} BlockCounters;
 
 /* Error: cannot be opened, is no regular file or block device, name taken. */
 BlockBackend *block_new(Vm *vm, const BlockOptions *options, Error **errp);
@@ -61,7 +63,7 @@ void block_free_all(Vm *vm);
 
 BlockBackend *block_find(Vm *vm, const char *node_name);
 const BlockOptions *block_options(const BlockBackend *blk);
-const BlockStats *block_stats(const BlockBackend *blk);
+const BlockCounters *block_counters(const BlockBackend *blk);
 uint64_t block_size(const BlockBackend *blk);           /* bytes */
 /*
  * Takes all images of the machine, or gives them all back: see the top. Taking
@@ -70,6 +72,9 @@ uint64_t block_size(const BlockBackend *blk);           /* bytes */
 bool block_activate_all(Vm *vm, Error **errp);
 void block_inactivate_all(Vm *vm);
 
+bool block_is_active(const BlockBackend *blk);
+/* Whether a device of the guest uses it, rather than nobody or another node. */
+bool block_has_device(const BlockBackend *blk);
 /* The device that uses it, or NULL. One at a time; false: it has one. */
 const char *block_user(const BlockBackend *blk);
 bool block_claim(BlockBackend *blk, const char *user, Error **errp);
