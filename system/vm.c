@@ -13,6 +13,7 @@
 
 #include <json-c/json.h>
 
+#include "system/holdings.h"
 #include "system/cpu.h"
 #include "system/fds.h"
 #include "system/memory.h"
@@ -121,6 +122,7 @@ void vm_free(Vm *vm)
 {
     struct VmLoop *loop = vm->loop;
 
+    holdings_free(vm);
     fd_store_free(vm->fds);
     vm_timers_free(vm->timers);
     memory_free(vm->memory);

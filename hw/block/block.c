@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "system/holdings.h"
 #include "system/runstate.h"
 #include "util/checked.h"
 
@@ -61,11 +62,14 @@ struct BlockBackends {
     GPtrArray *all;
 };
 
+static const HolderOps image_holder;
+
 static struct BlockBackends *backends(Vm *vm)
 {
     if (!vm->blocks) {
         vm->blocks = g_new0(struct BlockBackends, 1);
         vm->blocks->all = g_ptr_array_new();
+        holdings_add(vm, &image_holder);
     }
     return vm->blocks;
 }
@@ -328,7 +332,7 @@ static void unlock_image(BlockBackend *blk)
     }
 }
 
-bool block_activate_all(Vm *vm, Error **errp)
+static bool take_images(Vm *vm, Error **errp)
 {
     for (unsigned i = 0; i < backends(vm)->all->len; i++) {
         BlockBackend *blk = g_ptr_array_index(vm->blocks->all, i);
@@ -343,7 +347,7 @@ bool block_activate_all(Vm *vm, Error **errp)
     return true;
 }
 
-void block_inactivate_all(Vm *vm)
+static void give_images(Vm *vm)
 {
     for (unsigned i = 0; i < backends(vm)->all->len; i++) {
         BlockBackend *blk = g_ptr_array_index(vm->blocks->all, i);
@@ -354,6 +358,11 @@ void block_inactivate_all(Vm *vm)
         }
     }
 }
+
+static const HolderOps image_holder = {
+    .take = take_images,
+    .give = give_images,
+};
 
 static void flush_done(void *opaque, int status)
 {
@@ -450,7 +459,7 @@ BlockBackend *block_new(Vm *vm, const BlockOptions *options, Error **errp)
     g_cond_init(&blk->done_cond);
     g_queue_init(&blk->finished);
 
-    blk->active = runstate_get(vm) != RUN_STATE_INMIGRATE;
+    blk->active = holdings_held(vm);
     if (!open_image(blk, errp)) {
         destroy(blk);
         return NULL;

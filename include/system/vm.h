@@ -34,6 +34,7 @@ struct Vm {
     struct VmTimers *timers;    /* system/timer.h */
     struct CpuControl *cpu_control; /* system/cpu.h */
     struct RunStateCtl *runstate; /* system/runstate.h */
+    struct Holdings *holdings;  /* system/holdings.h; NULL: none yet */
     struct FdStore *fds;        /* system/fds.h: getfd names and fd sets */
 
     /* Set while the command line is carried out, then never changed */

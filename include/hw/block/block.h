@@ -8,8 +8,7 @@
  *
  * A guest that arrives by migration may share its image with the source, which
  * still uses it: a back end is *inactive* (nothing is read, written or locked)
- * from its creation until the guest first runs here, and again when it has
- * been handed over.
+ * while the machine does not hold what is its own (system/holdings.h).
  */
 #ifndef GODWIT_HW_BLOCK_BLOCK_H
 #define GODWIT_HW_BLOCK_BLOCK_H
@@ -65,13 +64,6 @@ BlockBackend *block_find(Vm *vm, const char *node_name);
 const BlockOptions *block_options(const BlockBackend *blk);
 const BlockCounters *block_counters(const BlockBackend *blk);
 uint64_t block_size(const BlockBackend *blk);           /* bytes */
-/*
- * Takes all images of the machine, or gives them all back: see the top. Taking
- * fails where another process holds one. Giving back needs a stopped guest.
- */
-bool block_activate_all(Vm *vm, Error **errp);
-void block_inactivate_all(Vm *vm);
-
 bool block_is_active(const BlockBackend *blk);
 /* Whether a device of the guest uses it, rather than nobody or another node. */
 bool block_has_device(const BlockBackend *blk);
