@@ -8,6 +8,9 @@
 /* Makes the main loop's poll return. Any thread, signal-safe. */
 void vm_loop_wake(Vm *vm);
 
+struct CpuControl *cpu_control_new(void);
+void cpu_control_free(struct CpuControl *ctl);
+
 struct VmTimers *vm_timers_new(void);
 void vm_timers_free(struct VmTimers *timers);
 

@@ -114,6 +114,7 @@ Vm *vm_new(void)
     vm->cpus = g_ptr_array_new();
     vm->memory = memory_new();
     vm->timers = vm_timers_new();
+    vm->cpu_control = cpu_control_new();
     vm->fds = fd_store_new();
     return vm;
 }
@@ -122,6 +123,8 @@ void vm_free(Vm *vm)
 {
     struct VmLoop *loop = vm->loop;
 
+    cpus_join_threads(vm);
+    cpu_control_free(vm->cpu_control);
     holdings_free(vm);
     fd_store_free(vm->fds);
     vm_timers_free(vm->timers);

@@ -1,39 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What makes vCPUs run. An accelerator is one constant table; accel/accel.c
- * lists them. The name is the one of the command line: the interpreter of
- * accel/soft answers to "tcg", under which management software knows the
- * software CPU.
+ * The accelerators there are. Each is one constant table (AccelOps) in a file
+ * of its own; accel/accel.c lists them. The name is the one of the command
+ * line: the interpreter of accel/soft answers to "tcg", under which management
+ * software knows the software CPU.
  */
 #ifndef GODWIT_ACCEL_ACCEL_H
 #define GODWIT_ACCEL_ACCEL_H
 
-#include "system/cpu.h"
+#include "system/accel-ops.h"
 
-typedef struct AccelOps {
-    const char *name;           /* -accel NAME */
-    const char *description;    /* for -accel help */
+/* Runs harts by their CpuOps.run(), a thread each. */
+extern const AccelOps accel_tcg;
+/* Runs no hart and moves guest time by hand alone: for tests over qtest. */
+extern const AccelOps accel_qtest;
 
-    /* Whether this host can; main thread. NULL: always. */
-    bool (*probe)(Error **errp);
-
-    /* Once, after the harts exist. Registers the memory barrier. */
-    bool (*init)(Vm *vm, Error **errp);
-
-    /*
-     * The body of a hart's thread between two stops: returns when
-     * cpu->stop_request or cpu->exit_request is set. Big lock not held.
-     */
-    void (*run_vcpu)(Cpu *cpu);
-
-    /* Whether guest time stands still except by qtest's clock_step. */
-    bool clock_by_hand;
-} AccelOps;
+/* All of them, ended by NULL. */
+extern const AccelOps *const accel_all[];
 
 /* The table called @name, or NULL. */
 const AccelOps *accel_find(const char *name);
 
-/* All of them, ended by NULL. */
-extern const AccelOps *const accel_all[];
+/*
+ * Sets vm->accel to the first of @names ("kvm:tcg", in order) that exists and
+ * whose probe succeeds; NULL means "tcg". Error: none does; it names those
+ * there are. While the command line is carried out.
+ */
+bool accel_choose(Vm *vm, const char *names, Error **errp);
 
 #endif
