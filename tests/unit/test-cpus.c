@@ -33,6 +33,8 @@ typedef struct FakeCpu {
     uint64_t writable;          /* the TLB: the page it may store to */
     uint64_t value;
     uint32_t rand;
+    uint64_t page;              /* to which it stores ... */
+    uint32_t left;              /* ... so many times more */
     uint32_t work;              /* atomic */
     uint64_t runs;              /* atomic: progress */
     uint64_t flushes;           /* atomic */
@@ -55,12 +57,16 @@ static void fake_store(FakeCpu *fake)
 {
     uint64_t page;
 
+    /*
+     * Long on the same page, so that the last store to it comes after the
+     * mark was taken; how long differs from hart to hart.
+     */
     fake->rand = fake->rand * 1103515245 + 12345;
-    /* Mostly the same page, so that the TLB matters. */
-    page = fake->rand >> 16 & 7 ? fake->writable : (fake->rand >> 20) % PAGES;
-    if (page == NO_PAGE) {
-        page = 0;
+    if (fake->left-- == 0) {
+        fake->page = (fake->rand >> 16) % PAGES;
+        fake->left = (fake->rand >> 22) << (6 * fake->cpu.index);
     }
+    page = fake->page;
     if (page != fake->writable) {
         memory_mark_dirty(fake->rb, page * GUEST_PAGE_SIZE, 8);
         fake->writable = page;
@@ -401,7 +407,7 @@ static void check_no_store_lost(int rounds, gulong run_us)
 
 static void test_no_store_lost(void)
 {
-    check_no_store_lost(30, 10000);
+    check_no_store_lost(80, 5000);
 }
 
 /* Several readers with barriers of their own at the same time. */
