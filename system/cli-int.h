@@ -9,6 +9,7 @@ bool cli_parse_smp(Vm *vm, const char *argument, Error **errp);
 bool cli_parse_rtc(Vm *vm, const char *argument, Error **errp);
 
 extern const VmModule system_module;
+extern const VmModule chardev_module;
 extern const VmModule process_module;
 
 #endif

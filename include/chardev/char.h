@@ -4,8 +4,9 @@
  * (socket, file, pty, stdio, null ...) and one front end (a UART, a monitor, a
  * virtio console).
  *
- * All functions run on the main loop under the big lock, except chardev_write,
- * which any thread may call. Nothing here ever blocks.
+ * All functions run on the main loop under the big lock, except where it says
+ * otherwise. Nothing here ever blocks, but for a server with wait=on while the
+ * machine is set up. The functions that take a Vm are in system/chardevs.c.
  */
 #ifndef GODWIT_CHARDEV_CHAR_H
 #define GODWIT_CHARDEV_CHAR_H
@@ -20,6 +21,8 @@ typedef enum ChardevEvent {
     CHARDEV_OPENED,             /* the other side is there (again) */
     CHARDEV_CLOSED,             /* it went away */
     CHARDEV_BREAK,
+    CHARDEV_MUX_IN,             /* of several front ends on one terminal, */
+    CHARDEV_MUX_OUT,            /* this one has the keyboard, or lost it */
 } ChardevEvent;
 
 /* What a front end gives. Any member may be NULL. */
@@ -42,6 +45,10 @@ typedef struct ChardevFront {
 Chardev *chardev_new_from_text(Vm *vm, const char *text, Error **errp);
 Chardev *chardev_new_from_short(Vm *vm, const char *id, const char *text,
                                 Error **errp);
+/*
+ * NULL if there is none. Of one with mux=on each call gives a side that no
+ * front end has yet: attach before the next call.
+ */
 Chardev *chardev_find(Vm *vm, const char *id);
 const char *chardev_id(const Chardev *chr);
 /* As query-chardev reports it: "pty:/dev/pts/3", "unix:/path,server=on". */
@@ -84,7 +91,13 @@ void chardev_accept_input(Chardev *chr);
  */
 int chardev_take_fd(Chardev *chr);
 
-/* Disconnects the present peer of a socket; a server listens on. */
+/*
+ * Disconnects the present peer of a socket; a server listens on. CLOSED comes
+ * when it has happened. Any thread.
+ */
 void chardev_disconnect(Chardev *chr);
+
+/* Whether "mon:" asked for a human monitor beside what else is on it. */
+bool chardev_wants_monitor(const Chardev *chr);
 
 #endif
