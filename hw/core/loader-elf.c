@@ -99,6 +99,7 @@ bool loader_add_elf(Loader *loader, const ImageFile *file, hwaddr base,
     g_autofree Elf64_Phdr *ph = NULL;
     Elf64_Ehdr eh;
     hwaddr lowest = UINT64_MAX;
+    bool any = false;
     hwaddr shift;
 
     if (!image_file_read(file, 0, &eh, sizeof(eh), errp) ||
@@ -114,9 +115,10 @@ bool loader_add_elf(Loader *loader, const ImageFile *file, hwaddr base,
     for (unsigned i = 0; i < eh.e_phnum; i++) {
         if (ph[i].p_type == PT_LOAD && ph[i].p_memsz) {
             lowest = MIN(lowest, ph[i].p_paddr);
+            any = true;
         }
     }
-    if (lowest == UINT64_MAX) {
+    if (!any) {
         error_setg(errp, "ELF file '%s' has nothing to load", file->path);
         return false;
     }

@@ -77,15 +77,19 @@ static void blob_load(Loader *loader, const Blob *blob)
     trace_loader_blob(blob->name, blob->gpa, blob->mem_len);
 }
 
+void loader_load(Loader *loader)
+{
+    for (guint i = 0; i < loader->blobs->len; i++) {
+        blob_load(loader, g_ptr_array_index(loader->blobs, i));
+    }
+}
+
 static void loader_reset(void *opaque)
 {
     Loader *loader = opaque;
 
-    if (runstate_get(loader->vm) == RUN_STATE_INMIGRATE) {
-        return;
-    }
-    for (guint i = 0; i < loader->blobs->len; i++) {
-        blob_load(loader, g_ptr_array_index(loader->blobs, i));
+    if (runstate_get(loader->vm) != RUN_STATE_INMIGRATE) {
+        loader_load(loader);
     }
 }
 

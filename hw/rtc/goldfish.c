@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Goldfish RTC: the time in nanoseconds since 1970 and one alarm, after the
- * description in GOLDFISH-VIRTUAL-HARDWARE.TXT of the Android emulator. The
- * halves of a 64-bit value: a read of the low one latches the high one, a
- * write of the low one makes both count.
+ * description in GOLDFISH-VIRTUAL-HARDWARE.TXT of the Android emulator. A read
+ * of the low half of the time latches the high one; a write of the low half of
+ * the alarm starts it.
  *
  * Entered by vCPUs and by the alarm's timer; big lock.
  */
@@ -131,6 +131,7 @@ static MemResult rtc_write(void *opaque, hwaddr addr, unsigned size,
         break;
     case ALARM_HIGH:
         s->alarm_next = val << 32 | (s->alarm_next & 0xffffffff);
+        update_alarm(s);
         break;
     case IRQ_ENABLED:
         s->irq_enabled = val & 1;

@@ -19,6 +19,9 @@ typedef struct Loader Loader;
 Loader *loader_new(Vm *vm);
 void loader_free(Loader *loader);
 
+/* Puts all of it into memory, as a reset does. */
+void loader_load(Loader *loader);
+
 /*
  * Has the @len bytes at @data (copied) put at @gpa. @name is for messages.
  * Error: not all of it is RAM, or something else is loaded there.
