@@ -278,5 +278,7 @@ const char *property_kind_name(PropertyKind kind)
 void property_set_lookup(Vm *vm, PropertyKind kind,
                          const PropertyLookup *lookup)
 {
+    /* Who owns back ends is set up before the board is. */
+    machine_create(vm);
     vm->machine->lookups[kind] = *lookup;
 }

@@ -25,7 +25,10 @@ struct Machine {
     PropertyLookup lookups[PROP_KINDS];
 };
 
-/* An empty one, in vm->machine; and its end, with all that is in it. */
+/*
+ * An empty one, in vm->machine, unless it is there; and its end, with all that
+ * is in it.
+ */
 void machine_create(Vm *vm);
 void machine_destroy(Vm *vm);
 
