@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The boards there are. */
 #include "hw/core/machine.h"
+#include "hw/machine-types.h"
 
 static bool none_init(Vm *vm, Error **errp)
 {
@@ -19,5 +20,6 @@ static const MachineType machine_none = {
 
 const MachineType *const machine_types[] = {
     &machine_none,
+    &machine_virt,
     NULL
 };
