@@ -109,6 +109,7 @@ static bool add_entry(SaveState *ss, const SaveEntry *proto,
                       uint32_t *assigned, Error **errp)
 {
     uint32_t next = 0;
+    bool live_taken, device_taken;
     SaveEntry *e;
 
     if (strlen(proto->idstr) == 0 || strlen(proto->idstr) > UINT8_MAX) {
@@ -116,8 +117,12 @@ static bool add_entry(SaveState *ss, const SaveEntry *proto,
                    "possible", proto->idstr, strlen(proto->idstr));
         return false;
     }
-    if (instance_taken(ss->live, proto->idstr, proto->instance, &next) |
-        instance_taken(ss->devices, proto->idstr, proto->instance, &next)) {
+    /* Both: each moves next past what it holds. */
+    live_taken =
+        instance_taken(ss->live, proto->idstr, proto->instance, &next);
+    device_taken =
+        instance_taken(ss->devices, proto->idstr, proto->instance, &next);
+    if (live_taken || device_taken) {
         error_setg(errp, "section '%s' instance %u is registered already",
                    proto->idstr, proto->instance);
         return false;

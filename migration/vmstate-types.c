@@ -174,10 +174,12 @@ static void put_timer(MigStream *s, const void *pv, size_t size,
                       const VMStateField *field)
 {
     VmTimer *timer = (VmTimer *)pv;
+    int64_t deadline = vm_timer_deadline(timer);
 
     (void)size;
     (void)field;
-    mig_put_be64(s, vm_timer_pending(timer) ? vm_timer_deadline(timer)
+    /* Due before time began is due at once, as 0 is. */
+    mig_put_be64(s, vm_timer_pending(timer) ? MAX(deadline, 0)
                                             : TIMER_NOT_PENDING);
 }
 

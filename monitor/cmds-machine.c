@@ -6,6 +6,7 @@
 #include "qapi/qapi-commands-misc.h"
 #include "qapi/qapi-commands-run-state.h"
 #include "system/cpu.h"
+#include "system/holdings.h"
 #include "system/machine.h"
 #include "system/runstate.h"
 
@@ -47,6 +48,9 @@ bool qmp_cont(Vm *vm, Error **errp)
         error_setg(errp, "Migration is not finalized yet");
         return false;
     default:
+        if (!holdings_take(vm, errp)) {
+            return false;
+        }
         vm_start(vm);
         return true;
     }

@@ -19,4 +19,8 @@ int64_t vm_timers_timeout_ns(Vm *vm);
 /* Calls the timers that are due. Main loop, big lock. */
 void vm_timers_run(Vm *vm);
 
+/* The run state of a new machine: prelaunch. */
+struct RunStateCtl *runstate_ctl_new(void);
+void runstate_ctl_free(struct RunStateCtl *ctl);
+
 #endif

@@ -116,6 +116,7 @@ Vm *vm_new(void)
     vm->timers = vm_timers_new();
     vm->cpu_control = cpu_control_new();
     vm->fds = fd_store_new();
+    vm->runstate = runstate_ctl_new();
     return vm;
 }
 
@@ -126,6 +127,7 @@ void vm_free(Vm *vm)
     cpus_join_threads(vm);
     cpu_control_free(vm->cpu_control);
     holdings_free(vm);
+    runstate_ctl_free(vm->runstate);
     fd_store_free(vm->fds);
     vm_timers_free(vm->timers);
     memory_free(vm->memory);

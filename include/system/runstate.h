@@ -31,8 +31,6 @@ void vm_stop(Vm *vm, RunState state);
 /* Lets the guest run: handlers, RESUME, time, vCPUs. */
 void vm_start(Vm *vm);
 
-/* Guest time and vCPUs alone, for the few who need the steps. */
-
 /*
  * @fn is told after each stop (running false) and before each start. Higher
  * @priority is told first on start and last on stop: back ends (10) before
@@ -54,6 +52,12 @@ void vm_request_powerdown(Vm *vm);
 
 /* As vm_request_shutdown(); a process that ends by it has exit status @code. */
 void vm_request_shutdown_with_code(Vm *vm, ShutdownCause cause, int code);
+
+/*
+ * Resets at once: harts, then the reset handlers, then event RESET unless
+ * @cause is none. A running guest goes on from its start.
+ */
+void vm_reset(Vm *vm, ShutdownCause cause);
 
 /* Called in order of registration by a reset, vCPUs stopped. */
 typedef void (*ResetFn)(void *opaque);
