@@ -10,6 +10,7 @@
 #include "system/cli-int.h"
 #include "system/machine.h"
 #include "system/memory.h"
+#include "system/timer.h"
 #include "util/keyval.h"
 
 static bool set_type(Vm *vm, const char *value, Error **errp)
@@ -371,6 +372,23 @@ static bool system_create(Vm *vm, Error **errp)
     return true;
 }
 
+/* What VM_CLOCK_HOST is, from -rtc. */
+static void set_clock(Vm *vm)
+{
+    static const VmClock clocks[] = {
+        [RTC_CLOCK_HOST] = VM_CLOCK_HOST,
+        [RTC_CLOCK_REALTIME] = VM_CLOCK_REALTIME,
+        [RTC_CLOCK_VIRTUAL] = VM_CLOCK_VIRTUAL,
+    };
+    VmClock base = clocks[vm->config->rtc_clock];
+    int64_t offset = vm->config->rtc_shift_s * INT64_C(1000000000);
+
+    if (base != VM_CLOCK_HOST) {
+        offset += vm_clock_ns(vm, VM_CLOCK_HOST) - vm_clock_ns(vm, base);
+    }
+    vm_clock_set_host_base(vm, base, offset);
+}
+
 static bool system_configure(Vm *vm, Error **errp)
 {
     MachineConfig *config = vm->config;
@@ -389,6 +407,7 @@ static bool system_configure(Vm *vm, Error **errp)
                    type->name, type->cpu_max, config->cpus);
         return false;
     }
+    set_clock(vm);
     if (config->append && !config->kernel) {
         error_setg(errp, "-append: only allowed with -kernel");
         return false;

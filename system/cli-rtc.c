@@ -6,12 +6,16 @@
 #include "system/cli-int.h"
 #include "system/machine.h"
 
+/* About 200 years, so that it can be counted in nanoseconds. */
+#define SHIFT_MAX_S INT64_C(6300000000)
+
 static bool set_base(Vm *vm, const char *value, Error **errp)
 {
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
     g_autoptr(GDateTime) base = NULL;
     g_autofree char *midnight = NULL;
+    int64_t shift;
 
     if (g_str_equal(value, "utc")) {
         vm->config->rtc_shift_s = 0;
@@ -34,8 +38,12 @@ static bool set_base(Vm *vm, const char *value, Error **errp)
                    "2006-06-17T16:01:21 or 2006-06-17", value);
         return false;
     }
-    vm->config->rtc_shift_s = g_date_time_to_unix(base) -
-                              g_date_time_to_unix(now);
+    shift = g_date_time_to_unix(base) - g_date_time_to_unix(now);
+    if (shift < -SHIFT_MAX_S || shift > SHIFT_MAX_S) {
+        error_setg(errp, "'%s' is too far from now", value);
+        return false;
+    }
+    vm->config->rtc_shift_s = shift;
     return true;
 }
 
