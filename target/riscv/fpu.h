@@ -129,5 +129,7 @@ uint64_t fpu_fma_d(uint64_t a, uint64_t b, uint64_t c, FpuRound rm,
                    uint32_t *flags);
 
 #include "fpu-inline.h"
+#include "fpu-compare.h"
+#include "fpu-cast.h"
 
 #endif
