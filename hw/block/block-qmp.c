@@ -118,6 +118,8 @@ static void add_stats(BlockBackend *blk, void *opaque)
                               c->failed[BLOCK_WRITE_ZEROES];
     s->failed_flush_operations = c->failed[BLOCK_FLUSH];
     s->failed_unmap_operations = c->failed[BLOCK_DISCARD];
+    s->wr_highest_offset = c->written_end;
+    s->account_failed = true;
     QAPI_LIST_APPEND(query->tail, entry);
 }
 

@@ -215,6 +215,10 @@ static void deliver_one(BlockBackend *blk, Request *req)
         blk->counters.failed[req->op]++;
     } else {
         blk->counters.bytes[req->op] += req->len;
+        if (req->op == BLOCK_WRITE || req->op == BLOCK_WRITE_ZEROES) {
+            blk->counters.written_end =
+                MAX(blk->counters.written_end, req->offset + req->len);
+        }
     }
     blk->in_flight--;
     req->done(req->opaque, req->status);

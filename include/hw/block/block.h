@@ -51,6 +51,7 @@ typedef struct BlockCounters {
     uint64_t bytes[BLOCK_OPS];
     uint64_t total_time_ns[BLOCK_OPS];
     uint64_t failed[BLOCK_OPS];
+    uint64_t written_end;       /* first byte behind all that was written */
 } BlockCounters;
 
 /* Error: cannot be opened, is no regular file or block device, name taken. */
