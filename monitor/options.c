@@ -101,10 +101,37 @@ static bool make(Vm *vm, const MonitorWanted *wanted, guint index,
     return monitor_add(vm, chr, wanted->qmp, wanted->pretty, errp);
 }
 
+static void collect_mon(Chardev *chr, void *data)
+{
+    if (chardev_wants_monitor(chr)) {
+        g_ptr_array_add(data, chr);
+    }
+}
+
+/* "mon:" in front of a -serial asks for a human monitor beside it. */
+static bool add_beside(Vm *vm, Error **errp)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new();
+
+    chardev_foreach(vm, collect_mon, list);
+    for (guint i = 0; i < list->len; i++) {
+        Chardev *side = chardev_find(vm, chardev_id(list->pdata[i]));
+
+        if (!monitor_add(vm, side, false, false, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool monitor_configure(Vm *vm, Error **errp)
 {
     GPtrArray *wanted = vm->monitors->wanted;
     guint i, shorts = 0;
+
+    if (!add_beside(vm, errp)) {
+        return false;
+    }
 
     for (i = 0; i < wanted->len; i++) {
         MonitorWanted *one = wanted->pdata[i];
