@@ -386,7 +386,7 @@ static void add_soc(Fdt *fdt)
     add_rtc(fdt);
     add_serial(fdt);
     add_test(fdt);
-    for (unsigned i = fdt->board->virtio_slots; i-- > 0;) {
+    for (unsigned i = VIRT_VIRTIO_SLOTS; i-- > 0;) {
         add_virtio(fdt, i);
     }
     add_plic(fdt);

@@ -8,6 +8,7 @@
 #include "hw/misc/sifive-test.h"
 #include "hw/riscv/virt.h"
 #include "hw/rtc/goldfish.h"
+#include "hw/virtio/virtio-mmio.h"
 
 /* The last byte of the space that a hart reaches physically: 56 bits. */
 #define PHYSICAL_END (UINT64_C(1) << 56)
@@ -144,6 +145,23 @@ static bool create_pci(Vm *vm, VirtBoard *board, Error **errp)
     return board->pci != NULL;
 }
 
+/*
+ * The last slot first: a device that names no bus goes into the first that was
+ * made, and in QEMU that is where it sits.
+ */
+static bool create_virtio_slots(Vm *vm, VirtBoard *board, Error **errp)
+{
+    for (unsigned i = VIRT_VIRTIO_SLOTS; i-- > 0;) {
+        if (!virtio_mmio_create(vm, i, VIRT_VIRTIO_BASE +
+                                i * VIRT_VIRTIO_STRIDE,
+                                plic_source(board->plic, VIRT_VIRTIO_IRQ + i),
+                                errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool create_devices(Vm *vm, VirtBoard *board, Error **errp)
 {
     return serial_create(vm, VIRT_UART_BASE,
@@ -152,6 +170,7 @@ static bool create_devices(Vm *vm, VirtBoard *board, Error **errp)
            goldfish_rtc_create(vm, VIRT_RTC_BASE,
                                plic_source(board->plic, VIRT_RTC_IRQ), errp) &&
            sifive_test_create(vm, VIRT_TEST_BASE, errp) &&
+           create_virtio_slots(vm, board, errp) &&
            create_pci(vm, board, errp);
 }
 

@@ -105,7 +105,6 @@ static GHashTable *build(Vm *vm, unsigned harts, uint64_t ram_size)
     VirtBoard board = {
         .harts = harts,
         .high_mmio_base = UINT64_C(0x400000000),
-        .virtio_slots = VIRT_VIRTIO_SLOTS,
         .boot = { .ram_base = VIRT_DRAM_BASE, .ram_size = ram_size },
     };
     Error *err = NULL;

@@ -60,7 +60,6 @@ typedef struct VirtBoard {
     PlicState *plic;
     AclintState *aclint;
     PciBus *pci;
-    unsigned virtio_slots;      /* how many of them have a transport */
     BootPlan boot;
 } VirtBoard;
 
