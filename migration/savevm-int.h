@@ -28,6 +28,7 @@ typedef struct SaveEntry {
     /* The thread that saves */
     bool saving;                /* save_setup() called, save_cleanup() not */
     uint64_t sent_bytes;
+    int64_t iterate_ns;
     uint64_t complete_bytes;
     int64_t complete_ns;
 } SaveEntry;

@@ -170,7 +170,7 @@ static bool setup_one(SaveVM *sv, SaveEntry *e, Error **errp)
 
     e->saving = true;
     e->sent_bytes = e->complete_bytes = 0;
-    e->complete_ns = 0;
+    e->iterate_ns = e->complete_ns = 0;
     put_section_header(sv->s, e, QEMU_VM_SECTION_START);
     if (e->ops->save_setup) {
         ok = e->ops->save_setup(sv->s, e->opaque, errp);
@@ -212,6 +212,7 @@ unsigned savevm_switchover_acks_needed(SaveVM *sv)
 static MigIterate iterate_one(SaveVM *sv, SaveEntry *e, Error **errp)
 {
     uint64_t start = mig_stream_offset(sv->s);
+    int64_t start_ns = clock_now_ns(sv->vm->host_clock);
     Error *err = NULL;
     MigIterate res;
 
@@ -220,9 +221,11 @@ static MigIterate iterate_one(SaveVM *sv, SaveEntry *e, Error **errp)
     put_section_footer(sv->s, e);
     e->sent_bytes += mig_stream_offset(sv->s) - start;
     trace_savevm_section("iterate", e->idstr, e->instance, e->sent_bytes);
-    if (res != MIG_ITERATE_ERROR && !mig_stream_check(sv->s, &err)) {
+    /* Now, so that a module's time is that of its bytes too. */
+    if (res != MIG_ITERATE_ERROR && !mig_stream_flush(sv->s, &err)) {
         res = MIG_ITERATE_ERROR;
     }
+    e->iterate_ns += clock_now_ns(sv->vm->host_clock) - start_ns;
     if (res == MIG_ITERATE_ERROR) {
         section_failed(sv, e, err, errp);
     }
@@ -258,9 +261,6 @@ MigIterate savevm_iterate(SaveVM *sv, Error **errp)
         }
     }
     savevm_entries_put(sv->registry, sv->entries);
-    if (all != MIG_ITERATE_ERROR && !mig_stream_flush(sv->s, errp)) {
-        all = MIG_ITERATE_ERROR;
-    }
     return all;
 }
 
@@ -283,6 +283,7 @@ void savevm_query_pending(SaveVM *sv, bool exact, GArray *modules)
                                     m.pending.postcopy_bytes),
                         m.pending.stopcopy_bytes);
         m.sent_bytes = e->sent_bytes;
+        m.iterate_ns = e->iterate_ns;
         m.complete_bytes = e->complete_bytes;
         m.complete_ns = e->complete_ns;
         g_array_append_val(modules, m);

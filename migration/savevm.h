@@ -127,6 +127,7 @@ typedef struct SaveVMModule {
     uint32_t instance;
     MigPendingData pending;     /* of the query; total_bytes is filled */
     uint64_t sent_bytes;        /* of all its sections */
+    int64_t iterate_ns;         /* time inside save_live_iterate() */
     uint64_t complete_bytes;    /* of those that savevm_complete_live() sent, */
     int64_t complete_ns;        /* ... and the time they took */
 } SaveVMModule;
