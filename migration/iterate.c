@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The loop. Entered by the migration thread only (mig_loop_pass() by any); no
+ * lock, no system call of its own.
+ */
+#include "migration/iterate.h"
+#include "trace/trace-migration.h"
+
+/*
+ * So many passes in a row that each took less than that, and none of which led
+ * to the switchover, and the loop takes a breath: a guest that dirties a page
+ * as fast as it can be asked for must not burn a core.
+ */
+#define SHORT_PASSES_MAX 8
+#define SHORT_PASS_NS (10 * INT64_C(1000000))
+
+void mig_loop_init(MigLoop *loop, const MigLoopOps *ops, void *opaque,
+                   Clock *clock, MigPending *pending, MigPredictor *predictor)
+{
+    MigStreamCounters counters;
+
+    *loop = (MigLoop) {
+        .ops = ops, .opaque = opaque, .clock = clock, .pending = pending,
+        .predictor = predictor,
+        /* No pass has ended yet, so this one may end at once. */
+        .waited = true,
+    };
+    loop->before = g_array_new(FALSE, FALSE, sizeof(SaveVMModule));
+    ops->counters(opaque, &counters);
+    loop->sent_at_pass = counters.sent_bytes;
+    loop->pass_begun_ns = clock_now_ns(clock);
+    mig_pending_query(pending, false);
+    __atomic_store_n(&loop->pass, 1, __ATOMIC_RELEASE);
+}
+
+void mig_loop_clear(MigLoop *loop)
+{
+    g_clear_pointer(&loop->before, g_array_unref);
+}
+
+uint64_t mig_loop_pass(const MigLoop *loop)
+{
+    return __atomic_load_n(&loop->pass, __ATOMIC_ACQUIRE);
+}
+
+/* ---- what the numbers teach ---- */
+
+/* The same module in the last query, if it was there. */
+static const SaveVMModule *find_before(MigLoop *loop, guint i,
+                                       const SaveVMModule *now)
+{
+    const SaveVMModule *m;
+
+    if (i >= loop->before->len) {
+        return NULL;
+    }
+    m = &g_array_index(loop->before, SaveVMModule, i);
+    return m->idstr == now->idstr && m->instance == now->instance ? m : NULL;
+}
+
+/* Between two fast queries nothing but iterate changes what is left. */
+static void learn_rates(MigLoop *loop, const MigRecord *rec)
+{
+    for (guint i = 0; i < rec->modules->len; i++) {
+        const SaveVMModule *now = &g_array_index(rec->modules, SaveVMModule,
+                                                 i);
+        const SaveVMModule *then = find_before(loop, i, now);
+        uint64_t left;
+
+        if (!then) {
+            continue;
+        }
+        left = sat_sub_u64(then->pending.total_bytes,
+                           now->pending.total_bytes);
+        mig_predictor_module_iterated(loop->predictor, now->idstr,
+                                      now->instance, left,
+                                      now->iterate_ns - then->iterate_ns);
+        loop->burst_bytes = sat_add_u64(loop->burst_bytes, left);
+    }
+}
+
+static const MigRecord *query(MigLoop *loop, bool exact)
+{
+    const MigRecord *rec = mig_pending_query(loop->pending, exact);
+    MigStreamCounters counters;
+
+    if (loop->iterated && !exact) {
+        learn_rates(loop, rec);
+    }
+    loop->iterated = false;
+    g_array_set_size(loop->before, 0);
+    if (rec->modules->len) {
+        g_array_append_vals(loop->before, rec->modules->data,
+                            rec->modules->len);
+    }
+    if (exact) {
+        mig_predictor_fixed(loop->predictor, MIG_FIXED_SYNC, rec->query_ns);
+    }
+    loop->ops->counters(loop->opaque, &counters);
+    mig_predictor_sent(loop->predictor, rec->time_ns, &counters);
+    return rec;
+}
+
+static void end_burst(MigLoop *loop)
+{
+    if (loop->burst_bytes && loop->ops->burst_ended) {
+        loop->ops->burst_ended(loop->opaque, loop->burst_bytes,
+                               loop->burst_start_ns);
+    }
+    loop->burst_bytes = 0;
+}
+
+/* ---- decisions ---- */
+
+static bool same_terms(const MigSwitchoverTerms *a,
+                       const MigSwitchoverTerms *b)
+{
+    return a->downtime_limit_ms == b->downtime_limit_ms &&
+           a->avail_bandwidth_bps == b->avail_bandwidth_bps &&
+           a->acks_owed == b->acks_owed && a->pause_asked == b->pause_asked;
+}
+
+/* The one test: for the slow query, and for the switchover. */
+static bool may_switch_over(MigLoop *loop, const MigRecord *rec,
+                            MigForecast *f)
+{
+    MigSwitchoverTerms terms;
+    bool may;
+
+    loop->ops->terms(loop->opaque, &terms);
+    if (!same_terms(&terms, &loop->terms)) {
+        /* What did not help before may help now. */
+        loop->terms = terms;
+        loop->short_passes = 0;
+    }
+    mig_predictor_forecast(loop->predictor, rec->time_ns, rec,
+                           terms.avail_bandwidth_bps, f);
+    may = mig_forecast_may_switch_over(f, &terms);
+    trace_migration_decide(rec->exact, rec->total.total_bytes,
+                           f->bandwidth_bps,
+                           mig_forecast_ms(f, terms.downtime_limit_ms),
+                           terms.downtime_limit_ms, terms.acks_owed, may);
+    return may;
+}
+
+static bool sent_since_pass(MigLoop *loop)
+{
+    MigStreamCounters counters;
+
+    loop->ops->counters(loop->opaque, &counters);
+    return counters.sent_bytes > loop->sent_at_pass;
+}
+
+/*
+ * How long the pass that is worth ending has to wait. @may: it could lead to
+ * the switchover; else no data that can be sent now stands in the way, and
+ * asking again soon would give the same answer.
+ */
+static int64_t stall_ns(MigLoop *loop, bool may)
+{
+    int64_t passed = clock_now_ns(loop->clock) - loop->pass_begun_ns;
+
+    if (loop->waited) {
+        return 0;
+    }
+    if (may && sent_since_pass(loop) &&
+        loop->short_passes < SHORT_PASSES_MAX) {
+        return 0;
+    }
+    if (!may && sent_since_pass(loop)) {
+        return MAX(MIG_STALL_NS - passed, 0);
+    }
+    return MIG_STALL_NS;
+}
+
+/* ---- steps ---- */
+
+static MigStep wait_for(MigLoop *loop, int64_t ns)
+{
+    end_burst(loop);
+    trace_migration_wait(ns);
+    loop->ops->wait(loop->opaque, ns);
+    return MIG_STEP_WAITED;
+}
+
+static MigStep iterate(MigLoop *loop, Error **errp)
+{
+    int64_t wait_ns = loop->ops->rate_wait_ns(loop->opaque);
+    MigStreamCounters before, after;
+    MigIterate res;
+
+    if (wait_ns > 0) {
+        return wait_for(loop, wait_ns);
+    }
+    if (loop->burst_bytes == 0) {
+        loop->burst_start_ns = clock_now_ns(loop->clock);
+    }
+    loop->ops->counters(loop->opaque, &before);
+    res = loop->ops->iterate(loop->opaque, errp);
+    loop->ops->counters(loop->opaque, &after);
+    if (res == MIG_ITERATE_ERROR) {
+        return MIG_STEP_ERROR;
+    }
+    loop->iterated = true;
+    loop->no_more = res == MIG_ITERATE_DONE;
+    if (res == MIG_ITERATE_MORE && after.sent_bytes == before.sent_bytes &&
+        loop->ops->rate_wait_ns(loop->opaque) == 0) {
+        /* A module that has more and sends nothing. */
+        return wait_for(loop, MIG_STALL_NS);
+    }
+    return MIG_STEP_ITERATED;
+}
+
+static MigStep end_pass(MigLoop *loop)
+{
+    int64_t passed = clock_now_ns(loop->clock) - loop->pass_begun_ns;
+    uint64_t pass = mig_loop_pass(loop) + 1;
+    MigStreamCounters counters;
+    const MigRecord *rec;
+
+    end_burst(loop);
+    rec = query(loop, true);
+    __atomic_store_n(&loop->pass, pass, __ATOMIC_RELEASE);
+    loop->ops->pass_begun(loop->opaque, pass);
+    trace_migration_pass(pass, rec->total.total_bytes, rec->query_ns);
+
+    loop->short_passes = passed < SHORT_PASS_NS ? loop->short_passes + 1 : 0;
+    loop->pass_begun_ns = clock_now_ns(loop->clock);
+    loop->waited = loop->no_more = false;
+    loop->ops->counters(loop->opaque, &counters);
+    loop->sent_at_pass = counters.sent_bytes;
+    return may_switch_over(loop, rec, &loop->forecast) ? MIG_STEP_SWITCHOVER
+                                                       : MIG_STEP_PASS_ENDED;
+}
+
+MigStep mig_loop_step(MigLoop *loop, Error **errp)
+{
+    const MigRecord *rec;
+    bool may, nothing_left;
+    MigForecast f;
+    int64_t ns;
+
+    if (loop->ops->stopped(loop->opaque)) {
+        return MIG_STEP_STOPPED;
+    }
+    rec = query(loop, false);
+    may = may_switch_over(loop, rec, &f);
+    nothing_left = loop->no_more || (rec->total.precopy_bytes == 0 &&
+                                     rec->total.postcopy_bytes == 0);
+    if (!may && !nothing_left) {
+        return iterate(loop, errp);
+    }
+    ns = stall_ns(loop, may);
+    if (ns > 0) {
+        loop->waited = true;
+        loop->short_passes = 0;
+        return wait_for(loop, ns);
+    }
+    return end_pass(loop);
+}
+
+MigStep mig_loop_run(MigLoop *loop, Error **errp)
+{
+    MigStep step;
+
+    do {
+        step = mig_loop_step(loop, errp);
+    } while (step != MIG_STEP_SWITCHOVER && step != MIG_STEP_STOPPED &&
+             step != MIG_STEP_ERROR);
+    return step;
+}

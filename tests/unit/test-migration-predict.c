@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The record, the bandwidth, the expected downtime, the phases of the blackout
+ * and the statuses: what migration must mean, sections 1, 3, 4 and 8.
+ */
+#include <string.h>
+
+#include "migration-sim.h"
+#include "migration/stats.h"
+#include "migration/status.h"
+#include "migration/switchover.h"
+
+#define GBPS (UINT64_C(1000000000))
+
+/* ---- section 1 ---- */
+
+static void one_module(void *opaque, bool exact, GArray *modules)
+{
+    SaveVMModule *claim = opaque;
+
+    (void)exact;
+    g_array_append_val(modules, *claim);
+}
+
+static void test_total_is_the_cores(void)
+{
+    Sim *sim = sim_new(GBPS);
+    SaveVMModule m = { .idstr = "a", .pending = { 1, 2, 3, 77 } };
+    const MigRecord *rec;
+
+    mig_pending_begin(sim->pending, one_module, &m);
+    rec = mig_pending_query(sim->pending, false);
+    g_assert_cmpuint(rec->total.total_bytes, ==, 6);
+    g_assert_cmpuint(g_array_index(rec->modules, SaveVMModule, 0)
+                     .pending.total_bytes, ==, 6);
+    m.pending.precopy_bytes = UINT64_MAX;
+    rec = mig_pending_query(sim->pending, false);
+    g_assert_cmpuint(rec->total.total_bytes, ==, UINT64_MAX);
+    sim_free(sim);
+}
+
+static void test_zeros_outside(void)
+{
+    Sim *sim = sim_new(GBPS);
+    SaveVMModule m = { .idstr = "a", .pending = { 1, 2, 3, 0 } };
+    MigRecord rec;
+
+    mig_pending_read(sim->pending, true, &rec);
+    g_assert_false(rec.valid);
+    g_assert_cmpuint(rec.total.total_bytes, ==, 0);
+    mig_record_clear(&rec);
+    g_assert_cmpuint(mig_pending_query(sim->pending, true)->total.total_bytes,
+                     ==, 0);
+    mig_pending_begin(sim->pending, one_module, &m);
+    mig_pending_query(sim->pending, true);
+    mig_pending_end(sim->pending);
+    /* The record stays; who asks again gets zeros. */
+    mig_pending_read(sim->pending, false, &rec);
+    g_assert_cmpuint(rec.total.total_bytes, ==, 6);
+    g_assert_cmpuint(mig_pending_query(sim->pending, true)->total.total_bytes,
+                     ==, 0);
+    sim_free(sim);
+}
+
+typedef struct Readers {
+    MigPending *pending;
+    int stop;
+    uint64_t reads;
+} Readers;
+
+/* Every copy is whole: all modules of one answer, and their sum. */
+static gpointer read_records(gpointer opaque)
+{
+    Readers *r = opaque;
+
+    while (!g_atomic_int_get(&r->stop)) {
+        MigRecord rec;
+        uint64_t sum = 0;
+
+        mig_pending_read(r->pending, true, &rec);
+        for (guint i = 0; i < rec.modules->len; i++) {
+            SaveVMModule *m = &g_array_index(rec.modules, SaveVMModule, i);
+
+            g_assert_cmpuint(m->pending.precopy_bytes, ==,
+                             g_array_index(rec.modules, SaveVMModule, 0)
+                             .pending.precopy_bytes);
+            sum += m->pending.precopy_bytes;
+        }
+        g_assert_cmpuint(rec.total.precopy_bytes, ==, sum);
+        mig_record_clear(&rec);
+        r->reads++;
+    }
+    return NULL;
+}
+
+static void varying(void *opaque, bool exact, GArray *modules)
+{
+    uint64_t *n = opaque;
+    SaveVMModule m = { .idstr = "x", .pending.precopy_bytes = ++*n };
+
+    (void)exact;
+    /* Modules come and go between two answers. */
+    for (uint64_t i = 0; i < *n % 7; i++) {
+        g_array_append_val(modules, m);
+    }
+}
+
+static void test_concurrent_reads(void)
+{
+    Readers r = { mig_pending_new(clock_host()), 0, 0 };
+    uint64_t n = 0;
+    GThread *thread;
+
+    mig_pending_begin(r.pending, varying, &n);
+    thread = g_thread_new("reader", read_records, &r);
+    for (int i = 0; i < 20000; i++) {
+        mig_pending_query(r.pending, false);
+    }
+    g_atomic_int_set(&r.stop, 1);
+    g_thread_join(thread);
+    mig_pending_free(r.pending);
+}
+
+/* ---- section 3 ---- */
+
+static void sent(MigPredictor *p, int64_t now, uint64_t bytes, uint64_t ns)
+{
+    MigStreamCounters c = { bytes, ns };
+
+    mig_predictor_sent(p, now, &c);
+}
+
+static void test_bandwidth_parameter(void)
+{
+    MigPredictor *p = mig_predictor_new();
+    uint64_t bps = 0;
+
+    g_assert_false(mig_predictor_bandwidth(p, 0, 0, &bps));
+    g_assert_true(mig_predictor_bandwidth(p, 0, 12345, &bps));
+    g_assert_cmpuint(bps, ==, 12345);
+    sent(p, SEC, GIB, SEC);
+    g_assert_true(mig_predictor_bandwidth(p, SEC, 777, &bps));
+    g_assert_cmpuint(bps, ==, 777);
+    mig_predictor_free(p);
+}
+
+static void test_first_estimate(void)
+{
+    MigPredictor *p = mig_predictor_new();
+    uint64_t bps;
+
+    mig_predictor_begin(p);
+    g_assert_false(mig_predictor_bandwidth(p, 5 * SEC, 0, &bps));
+    /* A few bytes: not yet, but within 200 ms of the first. */
+    sent(p, 5 * SEC, 100, 1000);
+    g_assert_false(mig_predictor_bandwidth(p, 5 * SEC, 0, &bps));
+    g_assert_true(mig_predictor_bandwidth(p, 5 * SEC + 200 * MS, 0, &bps));
+    g_assert_cmpuint(bps, ==, 100 * UINT64_C(1000000));
+    /* The next attempt begins without. */
+    mig_predictor_begin(p);
+    g_assert_false(mig_predictor_bandwidth(p, 9 * SEC, 0, &bps));
+    mig_predictor_free(p);
+}
+
+/* A window in which nothing was sent, or the sender slept, does not count. */
+static void test_idle_windows(void)
+{
+    MigPredictor *p = mig_predictor_new();
+    uint64_t bps, bytes = 0, ns = 0;
+
+    for (int i = 0; i < 100; i++) {
+        /* 10 ms of sending at 1 GB/s, a second of sleep, nothing, ... */
+        bytes += GBPS / 100;
+        ns += 10 * MS;
+        sent(p, i * 3 * SEC, bytes, ns);
+        sent(p, i * 3 * SEC + SEC, bytes, ns);
+        sent(p, i * 3 * SEC + 2 * SEC, bytes, ns);
+    }
+    g_assert_true(mig_predictor_bandwidth(p, 300 * SEC, 0, &bps));
+    g_assert_cmpuint(bps, >=, GBPS - GBPS / 1000);
+    g_assert_cmpuint(bps, <=, GBPS + GBPS / 1000);
+    mig_predictor_free(p);
+}
+
+static void test_bandwidth_follows(void)
+{
+    MigPredictor *p = mig_predictor_new();
+    uint64_t bps, bytes = 0, ns = 0;
+
+    for (int i = 0; i < 1000; i++) {
+        bytes += GBPS / 100;
+        ns += 10 * MS;
+        sent(p, ns, bytes, ns);
+    }
+    /* The wire gets ten times slower: seen within three seconds. */
+    for (int i = 0; i < 300; i++) {
+        bytes += GBPS / 1000;
+        ns += 10 * MS;
+        sent(p, ns, bytes, ns);
+    }
+    g_assert_true(mig_predictor_bandwidth(p, ns, 0, &bps));
+    g_assert_cmpuint(bps, <, GBPS / 10 + GBPS / 100);
+    mig_predictor_free(p);
+}
+
+/* The loop under a rate limit: what is measured is the wire. */
+static void test_rate_limited(void)
+{
+    Sim *sim = sim_new(GBPS);
+    uint64_t bps;
+
+    sim_add_ram(sim, 4 * GIB, 64 * MIB, 200 * 1000 * 1000);
+    sim->rate_bps = GBPS / 10;
+    sim_begin(sim);
+    sim_run(sim, 20 * SEC);
+    g_assert_cmpint(sim->waited_ns, >, 10 * SEC);
+    g_assert_true(mig_predictor_bandwidth(sim->predictor, sim->now_ns, 0,
+                                          &bps));
+    g_assert_cmpuint(bps, >=, GBPS - GBPS / 100);
+    g_assert_cmpuint(bps, <=, GBPS + GBPS / 100);
+    sim_free(sim);
+}
+
+/* ---- section 4 ---- */
+
+static void test_limit_before_estimate(void)
+{
+    Sim *sim = sim_new(GBPS);
+
+    sim_add_ram(sim, GIB, 0, 0);
+    sim->terms.downtime_limit_ms = 432;
+    g_assert_cmpint(sim_expected_downtime_ms(sim), ==, 432);
+    sim_begin(sim);
+    g_assert_cmpint(sim_expected_downtime_ms(sim), ==, 432);
+    sim->terms.downtime_limit_ms = UINT64_MAX;
+    g_assert_cmpint(sim_expected_downtime_ms(sim), ==, INT64_MAX);
+    sim_free(sim);
+}
+
+static void test_bytes_over_bandwidth(void)
+{
+    Sim *sim = sim_new(GBPS);
+
+    sim_add_ram(sim, 2 * GBPS, 0, 0);
+    sim_add_device(sim, "vfio", GBPS / 2);
+    sim->terms.avail_bandwidth_bps = GBPS / 10;
+    sim_begin(sim);
+    g_assert_cmpint(sim_expected_downtime_ms(sim), ==, 25000);
+    /* Rounded up. */
+    sim->modules[1].stopcopy_bytes += 1;
+    mig_loop_step(&sim->loop, NULL);
+    sim_free(sim);
+}
+
+static int64_t forecast_ms(uint64_t total, uint64_t bandwidth)
+{
+    MigPredictor *p = mig_predictor_new();
+    MigRecord rec = { .valid = true, .total.total_bytes = total };
+    MigForecast f;
+
+    mig_predictor_forecast(p, 0, &rec, bandwidth, &f);
+    mig_predictor_free(p);
+    return mig_forecast_ms(&f, 300);
+}
+
+static void test_saturates(void)
+{
+    g_assert_cmpint(forecast_ms(0, 1), ==, 0);
+    g_assert_cmpint(forecast_ms(1, UINT64_MAX), ==, 1);
+    g_assert_cmpint(forecast_ms(1000, 1000000), ==, 1);
+    g_assert_cmpint(forecast_ms(1001, 1000000), ==, 2);
+    g_assert_cmpint(forecast_ms(UINT64_MAX, 1000), ==, INT64_MAX);
+    g_assert_cmpint(forecast_ms(UINT64_MAX, 1), ==, INT64_MAX);
+    g_assert_cmpint(forecast_ms(UINT64_MAX, UINT64_MAX), ==, 1000);
+    g_assert_cmpint(forecast_ms(UINT64_MAX, 1000000), ==,
+                    18446744073709552);
+}
+
+/* downtime-limit := expected-downtime converges within two passes. */
+static void test_limit_from_expected(void)
+{
+    for (uint64_t set = 4; set <= 2048; set *= 2) {
+        Sim *sim = sim_new(GBPS);
+        unsigned passes;
+
+        /* A working set that is written all over in each pass. */
+        sim_add_ram(sim, 4 * GIB, set * MIB, 2 * GBPS);
+        sim->terms.downtime_limit_ms = 1;
+        sim_begin(sim);
+        g_assert_cmpint(sim_run(sim, 30 * SEC), !=, MIG_STEP_SWITCHOVER);
+        passes = sim->num_events;
+        /* Asked as a manager does: right after the event of a pass. */
+        while (sim->num_events == passes) {
+            g_assert_cmpint(mig_loop_step(&sim->loop, NULL), !=,
+                            MIG_STEP_SWITCHOVER);
+        }
+        passes = sim->num_events;
+        sim->terms.downtime_limit_ms = sim_expected_downtime_ms(sim);
+        g_assert_cmpint(sim_run(sim, 60 * SEC), ==, MIG_STEP_SWITCHOVER);
+        g_assert_cmpuint(sim->num_events - passes, <=, 2);
+        sim_free(sim);
+    }
+}
+
+/* A device that produces its state more slowly than the wire takes it. */
+static void test_slow_producer(void)
+{
+    Sim *sim = sim_new(GBPS);
+    SimModule *dev;
+    int64_t predicted;
+
+    dev = sim_add_ram(sim, GIB, 100 * MIB, 20 * 1000 * 1000);
+    dev->id = "slow";
+    dev->produce_bps = GBPS / 10;
+    sim_begin(sim);
+    g_assert_cmpint(sim_run(sim, 100 * SEC), ==, MIG_STEP_SWITCHOVER);
+    predicted = (int64_t)sim->loop.forecast.downtime_ns;
+    sim_switch_over(sim);
+    g_assert_cmpint(predicted, >, sim->downtime_ns * 9 / 10);
+    g_assert_cmpint(predicted, <, sim->downtime_ns * 11 / 10);
+    g_assert_cmpint(sim->downtime_ns, <, 330 * MS);
+    sim_free(sim);
+}
+
+/* What only a blackout can teach is used by the next attempt. */
+static void test_learned_from_attempt(void)
+{
+    MigPredictor *p = mig_predictor_new();
+    GArray *modules = g_array_new(FALSE, TRUE, sizeof(SaveVMModule));
+    SaveVMModule m = { .idstr = "gpu" };
+    MigRecord rec = { .valid = true, .modules = modules };
+    MigForecast f;
+
+    m.pending.stopcopy_bytes = GBPS;
+    g_array_append_val(modules, m);
+    rec.total.total_bytes = rec.total.stopcopy_bytes = GBPS;
+    mig_predictor_begin(p);
+    mig_predictor_forecast(p, 0, &rec, GBPS, &f);
+    /* Not learned yet: zero. */
+    g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 1000);
+    g_assert_true(f.fixed_ns == 0);
+    mig_predictor_module_completed(p, "gpu", 0, GBPS, 4 * SEC);
+    for (int i = 0; i < MIG_FIXED__MAX; i++) {
+        mig_predictor_fixed(p, i, 10 * MS);
+    }
+    mig_predictor_begin(p);
+    mig_predictor_forecast(p, 0, &rec, GBPS, &f);
+    g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 4050);
+    g_array_unref(modules);
+    mig_predictor_free(p);
+}
+
+/* The destination accepts more slowly than the source's socket does. */
+static void test_slow_acceptance(void)
+{
+    MigPredictor *p = mig_predictor_new();
+    MigRecord rec = { .valid = true, .total.total_bytes = GBPS };
+    MigForecast f;
+
+    mig_predictor_begin(p);
+    mig_predictor_round_trip(p, 20 * MS);
+    mig_predictor_round_trip(p, 30 * MS);
+    /* A GB in two seconds and a round trip. */
+    mig_predictor_accepted(p, GBPS, 2 * SEC + 20 * MS);
+    /* Too little to say anything. */
+    mig_predictor_accepted(p, 1000, SEC);
+    mig_predictor_forecast(p, 0, &rec, GBPS, &f);
+    g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 2020);
+    mig_predictor_free(p);
+}
+
+/* ---- the blackout's phases ---- */
+
+static void test_phases(void)
+{
+    Sim *sim = sim_new(GBPS);
+    MigSwitchover so;
+    int64_t sum = 0;
+
+    mig_switchover_init(&so, &sim->clock);
+    g_assert_false(mig_switchover_enter(&so, MIG_PHASE_SYNC, 0));
+    sim->now_ns = 10;
+    mig_switchover_begin(&so, 99);
+    g_assert_cmpint(so.start_ns, ==, 10);
+    g_assert_false(mig_switchover_module(&so, "ram", 1));
+    g_assert_true(mig_switchover_enter(&so, MIG_PHASE_SYNC, 15));
+    g_assert_true(mig_switchover_enter(&so, MIG_PHASE_MODULES, 17));
+    g_assert_true(mig_switchover_module(&so, "ram", 20));
+    g_assert_true(mig_switchover_module(&so, "vfio", 5));
+    g_assert_true(mig_switchover_enter(&so, MIG_PHASE_DEVICE_STATES, 50));
+    /* The other side was quicker than this one noticed: not less than 0. */
+    g_assert_true(mig_switchover_enter(&so, MIG_PHASE_LOAD, 60));
+    g_assert_true(mig_switchover_enter(&so, MIG_PHASE_START, 58));
+    g_assert_false(mig_switchover_enter(&so, MIG_PHASE_LOAD, 61));
+    g_assert_true(mig_switchover_enter(&so, MIG_PHASE_DONE, 70));
+    g_assert_true(mig_switchover_is_done(&so));
+    g_assert_cmpint(so.total_ns, ==, 60);
+    g_assert_cmpuint(so.num_parts, ==, 8);
+    for (unsigned i = 0; i < so.num_parts; i++) {
+        g_assert_cmpint(so.parts[i].ns, >=, 0);
+        sum += so.parts[i].ns;
+    }
+    g_assert_cmpint(sum, ==, so.total_ns);
+    g_assert_cmpstr(so.parts[0].name, ==, "stop vCPUs");
+    g_assert_cmpint(so.parts[0].ns, ==, 5);
+    g_assert_cmpint(so.parts[4].ns, ==, 8);
+    sim_free(sim);
+}
+
+/* Every order but the right one is refused: all pairs. */
+static void test_phase_order(void)
+{
+    Sim *sim = sim_new(GBPS);
+
+    for (int from = MIG_PHASE_STOP; from < MIG_PHASE__MAX; from++) {
+        for (int to = MIG_PHASE_NONE; to < MIG_PHASE__MAX; to++) {
+            MigSwitchover so;
+            bool legal = to == from + 1 ||
+                (from == MIG_PHASE_STOP && to == MIG_PHASE_SYNC) ||
+                (from == MIG_PHASE_DEVICE_STATES && to > from) ||
+                (from == MIG_PHASE_LOAD && to > from);
+
+            mig_switchover_init(&so, &sim->clock);
+            mig_switchover_begin(&so, 0);
+            for (int p = MIG_PHASE_STOP + 1; p <= from; p++) {
+                g_assert_true(mig_switchover_enter(&so, p, 0));
+            }
+            g_assert_cmpint(so.phase, ==, from);
+            g_assert_cmpint(mig_switchover_enter(&so, to, 0), ==, legal);
+        }
+    }
+    sim_free(sim);
+}
+
+/* ---- statuses ---- */
+
+#define S(_name) MIGRATION_STATUS_##_name
+
+/* The documented ways through a migration, each move of which must be legal. */
+static const MigrationStatus ways[][8] = {
+    { S(NONE), S(SETUP), S(ACTIVE), S(DEVICE), S(COMPLETED), S(SETUP) },
+    { S(NONE), S(SETUP), S(ACTIVE), S(PRE_SWITCHOVER), S(DEVICE),
+      S(COMPLETED) },
+    { S(NONE), S(SETUP), S(ACTIVE), S(COMPLETED) },
+    { S(NONE), S(SETUP), S(FAILED), S(SETUP) },
+    { S(NONE), S(SETUP), S(FAILING), S(FAILED) },
+    { S(NONE), S(SETUP), S(ACTIVE), S(FAILING), S(FAILED), S(SETUP) },
+    { S(NONE), S(SETUP), S(ACTIVE), S(PRE_SWITCHOVER), S(FAILING),
+      S(FAILED) },
+    { S(NONE), S(SETUP), S(ACTIVE), S(DEVICE), S(FAILING), S(FAILED) },
+    { S(NONE), S(SETUP), S(CANCELLING), S(CANCELLED), S(SETUP) },
+    { S(NONE), S(SETUP), S(ACTIVE), S(CANCELLING), S(CANCELLED) },
+    { S(NONE), S(SETUP), S(ACTIVE), S(PRE_SWITCHOVER), S(CANCELLING),
+      S(CANCELLED) },
+    { S(NONE), S(SETUP), S(ACTIVE), S(DEVICE), S(CANCELLING), S(CANCELLED) },
+};
+
+static void test_status_moves(void)
+{
+    bool used[MIGRATION_STATUS__MAX][MIGRATION_STATUS__MAX] = { { false } };
+    bool reached[MIGRATION_STATUS__MAX] = { [S(NONE)] = true };
+    bool grew = true;
+
+    for (guint w = 0; w < G_N_ELEMENTS(ways); w++) {
+        for (int i = 0; i < 7 && ways[w][i + 1]; i++) {
+            used[ways[w][i]][ways[w][i + 1]] = true;
+        }
+    }
+    /* The table has these moves and no others. */
+    for (int from = 0; from < MIGRATION_STATUS__MAX; from++) {
+        for (int to = 0; to < MIGRATION_STATUS__MAX; to++) {
+            MigrationStatus st = from;
+
+            g_assert_cmpint(mig_status_may_set(from, to), ==, used[from][to]);
+            g_assert_cmpint(mig_status_set(&st, from, to), ==, used[from][to]);
+            g_assert_cmpint(st, ==, used[from][to] ? to : from);
+            st = S(NONE);
+            if (from != S(NONE)) {
+                g_assert_false(mig_status_set(&st, from, to));
+            }
+        }
+    }
+    /* From everywhere that can be reached, a new migration can be. */
+    while (grew) {
+        grew = false;
+        for (int from = 0; from < MIGRATION_STATUS__MAX; from++) {
+            for (int to = 0; to < MIGRATION_STATUS__MAX; to++) {
+                if (reached[from] && used[from][to] && !reached[to]) {
+                    reached[to] = grew = true;
+                }
+            }
+        }
+    }
+    for (int st = 0; st < MIGRATION_STATUS__MAX; st++) {
+        if (reached[st] && st != S(NONE)) {
+            /* What runs can be cancelled, or is ending already. */
+            g_assert_true(!mig_status_is_running(st) ||
+                          used[st][S(CANCELLING)] || st == S(CANCELLING) ||
+                          st == S(FAILING));
+            g_assert_true(mig_status_is_running(st) || used[st][S(SETUP)]);
+        }
+    }
+}
+
+/* ---- rates ---- */
+
+static void test_stats(void)
+{
+    MigStats st = { 0 };
+
+    mig_stats_begin(&st, SEC);
+    mig_stats_sample(&st, SEC + MS, 1000, 10);
+    g_assert_cmpuint(mig_stats_bytes_per_sec(&st), ==, 0);
+    mig_stats_sample(&st, SEC + 100 * MS, 1000, 10);
+    g_assert_cmpuint(mig_stats_bytes_per_sec(&st), ==, 10000);
+    g_assert_cmpuint(mig_stats_pages_per_sec(&st), ==, 100);
+    mig_stats_sample(&st, SEC + 300 * MS, 1000, 10);
+    g_assert_cmpuint(mig_stats_bytes_per_sec(&st), ==, 0);
+    mig_stats_end(&st, 0, 1, 1);
+    mig_stats_end(&st, 2 * SEC, 5000, 500);
+    g_assert_cmpuint(mig_stats_bytes_per_sec(&st), ==, 2500);
+    g_assert_cmpuint(mig_stats_pages_per_sec(&st), ==, 250);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/migration/spec-1/total-is-the-cores",
+                    test_total_is_the_cores);
+    g_test_add_func("/migration/spec-1/zeros-outside", test_zeros_outside);
+    g_test_add_func("/migration/spec-1/concurrent-reads",
+                    test_concurrent_reads);
+    g_test_add_func("/migration/spec-3/parameter", test_bandwidth_parameter);
+    g_test_add_func("/migration/spec-3/first-estimate", test_first_estimate);
+    g_test_add_func("/migration/spec-3/idle-windows", test_idle_windows);
+    g_test_add_func("/migration/spec-3/follows", test_bandwidth_follows);
+    g_test_add_func("/migration/spec-3/rate-limited", test_rate_limited);
+    g_test_add_func("/migration/spec-4/limit-before-estimate",
+                    test_limit_before_estimate);
+    g_test_add_func("/migration/spec-4/bytes-over-bandwidth",
+                    test_bytes_over_bandwidth);
+    g_test_add_func("/migration/spec-4/saturates", test_saturates);
+    g_test_add_func("/migration/spec-4/limit-from-expected",
+                    test_limit_from_expected);
+    g_test_add_func("/migration/spec-4/slow-producer", test_slow_producer);
+    g_test_add_func("/migration/spec-4/learned-from-attempt",
+                    test_learned_from_attempt);
+    g_test_add_func("/migration/spec-4/slow-acceptance", test_slow_acceptance);
+    g_test_add_func("/migration/spec-4/phases", test_phases);
+    g_test_add_func("/migration/spec-4/phase-order", test_phase_order);
+    g_test_add_func("/migration/status/moves", test_status_moves);
+    g_test_add_func("/migration/stats", test_stats);
+    return g_test_run();
+}
