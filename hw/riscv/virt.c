@@ -29,18 +29,9 @@ static void time_jumped(void *opaque)
 
 static bool check_config(const MachineConfig *config, Error **errp)
 {
-    const char *acpi = config->options
-                           ? g_hash_table_lookup(config->options, "acpi")
-                           : NULL;
-
     if (config->cpu_type && !g_str_equal(config->cpu_type, "rv64")) {
         error_setg(errp, "-cpu '%s': board 'virt' has CPU 'rv64' only",
                    config->cpu_type);
-        return false;
-    }
-    if (acpi && !g_str_equal(acpi, "off") && !g_str_equal(acpi, "auto")) {
-        error_setg(errp, "-machine acpi=%s: board 'virt' has no ACPI tables, "
-                   "say 'off' or 'auto'", acpi);
         return false;
     }
     for (guint i = 1; config->serial && i < config->serial->len; i++) {
@@ -216,8 +207,6 @@ static bool virt_init(Vm *vm, Error **errp)
            create_devices(vm, board, errp) && load(vm, board, errp);
 }
 
-static const char *const virt_options[] = { "acpi", NULL };
-
 const MachineType machine_virt = {
     .name = "virt",
     .description = "RISC-V VirtIO board",
@@ -225,6 +214,5 @@ const MachineType machine_virt = {
     .default_ram_id = "riscv_virt_board.ram",
     .default_cpu = "rv64",
     .default_ram_size = UINT64_C(128) << 20,
-    .options = virt_options,
     .init = virt_init,
 };
