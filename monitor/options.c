@@ -33,7 +33,6 @@ bool monitor_parse_mon(Vm *vm, const char *argument, Error **errp)
     }
     options = qapi_MonitorOptions_from_json(value, true, errp);
     if (!options) {
-        error_prepend(errp, "-mon %s: ", argument);
         return false;
     }
     wanted = g_new0(MonitorWanted, 1);

@@ -124,7 +124,6 @@ static const CliKey machine_keys[] = {
     { "mem-merge", "on|off", set_mem_merge },
     { "aux-ram-share", "on|off", set_aux_ram_share },
     { "usb", "off", set_absent },
-    { "acpi", "off", set_absent },
     { "graphics", "off", set_absent },
     { NULL, NULL, NULL }
 };
@@ -174,9 +173,24 @@ static bool check_board_keys(Vm *vm, Error **errp)
     return true;
 }
 
+static void print_cpus(void)
+{
+    g_autoptr(GString) out = g_string_new("Available CPUs:\n");
+
+    for (const MachineType *const *t = machine_types; *t; t++) {
+        if ((*t)->default_cpu) {
+            g_string_append_printf(out, "  %s\n", (*t)->default_cpu);
+        }
+    }
+    cli_exit_help(out->str);
+}
+
 static bool parse_cpu(Vm *vm, const char *argument, Error **errp)
 {
     (void)errp;
+    if (g_str_equal(argument, "help") || g_str_equal(argument, "?")) {
+        print_cpus();
+    }
     cli_set_text(&vm->config->cpu_type, argument);
     return true;
 }

@@ -124,7 +124,6 @@ static bool parse_blockdev(Vm *vm, const char *argument, Error **errp)
     visit_type_BlockdevOptions(v, NULL, &opt, errp);
     visit_free(v);
     if (!opt) {
-        error_prepend(errp, "-blockdev %s: ", argument);
         return false;
     }
     g_ptr_array_add(block_module_of(vm)->nodes, opt);
@@ -221,7 +220,6 @@ static bool parse_drive(Vm *vm, const char *argument, Error **errp)
         return false;
     }
     if (!read_drive(json, &drive, errp)) {
-        error_prepend(errp, "-drive %s: ", argument);
         return false;
     }
     req = g_new0(DriveRequest, 1);

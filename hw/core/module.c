@@ -84,7 +84,6 @@ static bool parse_device(Vm *vm, const char *argument, Error **errp)
         options = keyval_parse(argument, "driver", &help, errp);
     }
     if (!options) {
-        error_prepend(errp, "-device %s: ", argument);
         return false;
     }
     if (help) {

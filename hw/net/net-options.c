@@ -51,7 +51,6 @@ static bool parse_netdev(Vm *vm, const char *argument, Error **errp)
     visit_type_Netdev(v, NULL, &opt, errp);
     visit_free(v);
     if (!opt) {
-        error_prepend(errp, "-netdev %s: ", argument);
         return false;
     }
     g_ptr_array_add(vm->net_options->wanted, opt);
