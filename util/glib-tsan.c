@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * glib's mutexes and conditions once more, over pthreads. Only in builds with
+ * the thread sanitizer: it sees what pthreads order, but not the futexes of
+ * the glib of the system, which is not built with it. What links this code
+ * gets these functions instead of glib's. Any thread.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include <glib.h>
+
+/* What GMutex and GCond have room for: a pointer, made at the first use. */
+static void *made(gpointer *slot, size_t size, void (*init)(void *))
+{
+    void *now = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    void *fresh;
+
+    if (now) {
+        return now;
+    }
+    fresh = g_malloc0(size);
+    init(fresh);
+    if (__atomic_compare_exchange_n(slot, &now, fresh, FALSE, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+        return fresh;
+    }
+    g_free(fresh);
+    return now;
+}
+
+static void mutex_make(void *mutex)
+{
+    pthread_mutex_init(mutex, NULL);
+}
+
+static void cond_make(void *cond)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static pthread_mutex_t *mutex_of(GMutex *mutex)
+{
+    return made(&mutex->p, sizeof(pthread_mutex_t), mutex_make);
+}
+
+static pthread_cond_t *cond_of(GCond *cond)
+{
+    return made(&cond->p, sizeof(pthread_cond_t), cond_make);
+}
+
+void g_mutex_init(GMutex *mutex)
+{
+    mutex->p = NULL;
+}
+
+void g_mutex_clear(GMutex *mutex)
+{
+    if (mutex->p) {
+        pthread_mutex_destroy(mutex->p);
+        g_clear_pointer(&mutex->p, g_free);
+    }
+}
+
+void (g_mutex_lock)(GMutex *mutex)
+{
+    pthread_mutex_lock(mutex_of(mutex));
+}
+
+gboolean (g_mutex_trylock)(GMutex *mutex)
+{
+    return pthread_mutex_trylock(mutex_of(mutex)) == 0;
+}
+
+void (g_mutex_unlock)(GMutex *mutex)
+{
+    pthread_mutex_unlock(mutex_of(mutex));
+}
+
+void g_cond_init(GCond *cond)
+{
+    cond->p = NULL;
+}
+
+void g_cond_clear(GCond *cond)
+{
+    if (cond->p) {
+        pthread_cond_destroy(cond->p);
+        g_clear_pointer(&cond->p, g_free);
+    }
+}
+
+void g_cond_wait(GCond *cond, GMutex *mutex)
+{
+    pthread_cond_wait(cond_of(cond), mutex_of(mutex));
+}
+
+gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time)
+{
+    struct timespec end = {
+        .tv_sec = end_time / G_USEC_PER_SEC,
+        .tv_nsec = end_time % G_USEC_PER_SEC * 1000,
+    };
+
+    return pthread_cond_timedwait(cond_of(cond), mutex_of(mutex), &end) !=
+        ETIMEDOUT;
+}
+
+void g_cond_signal(GCond *cond)
+{
+    pthread_cond_signal(cond_of(cond));
+}
+
+void g_cond_broadcast(GCond *cond)
+{
+    pthread_cond_broadcast(cond_of(cond));
+}
