@@ -124,6 +124,7 @@ static const CliKey machine_keys[] = {
     { "mem-merge", "on|off", set_mem_merge },
     { "aux-ram-share", "on|off", set_aux_ram_share },
     { "usb", "off", set_absent },
+    { "acpi", "off", set_absent },
     { "graphics", "off", set_absent },
     { NULL, NULL, NULL }
 };
