@@ -15,6 +15,13 @@ enum {
     PRV_M = 3,
 };
 
+/* misa: RV64 with A, C, D, F, I, M, S and U. */
+#define MISA_BIT(letter) (UINT64_C(1) << ((letter) - 'A'))
+#define HART_MISA                                                              \
+    (UINT64_C(2) << 62 | MISA_BIT('A') | MISA_BIT('C') | MISA_BIT('D') |       \
+     MISA_BIT('F') | MISA_BIT('I') | MISA_BIT('M') | MISA_BIT('S') |           \
+     MISA_BIT('U'))
+
 /* mstatus and sstatus ("Machine Status Registers"). */
 #define MSTATUS_SIE (UINT64_C(1) << 1)
 #define MSTATUS_MIE (UINT64_C(1) << 3)
@@ -36,6 +43,17 @@ enum {
 #define MSTATUS_SXL_64 (UINT64_C(2) << 34)
 #define MSTATUS_SD (UINT64_C(1) << 63)
 
+/* What software can change in them */
+#define SSTATUS_WRITABLE                                                       \
+    (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM |     \
+     MSTATUS_MXR)
+#define MSTATUS_WRITABLE                                                       \
+    (SSTATUS_WRITABLE | MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPP |             \
+     MSTATUS_MPRV | MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR)
+
+/* medeleg: ECALL from M is never delegated, 10 and 14 are reserved */
+#define MEDELEG_WRITABLE 0xb3ff
+
 /* mip and mie ("Machine Interrupt Registers"). */
 #define MIP_SSIP (UINT64_C(1) << 1)
 #define MIP_MSIP (UINT64_C(1) << 3)
@@ -53,6 +71,8 @@ enum {
 #define ENVCFG_CBZE (UINT64_C(1) << 7)
 #define MENVCFG_ADUE (UINT64_C(1) << 61)
 #define MENVCFG_STCE (UINT64_C(1) << 63)
+#define SENVCFG_WRITABLE (ENVCFG_FIOM | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE)
+#define MENVCFG_WRITABLE (SENVCFG_WRITABLE | MENVCFG_ADUE | MENVCFG_STCE)
 
 /* mcounteren, mcountinhibit. */
 #define COUNTER_CY 1
@@ -104,6 +124,9 @@ enum {
 #define PMP_A_NA4 0x10
 #define PMP_A_NAPOT 0x18
 #define PMP_L 0x80
+#define PMPCFG_WRITABLE (PMP_R | PMP_W | PMP_X | PMP_A | PMP_L)
+/* Bits 55:2 of an address */
+#define PMPADDR_WRITABLE ((UINT64_C(1) << 54) - 1)
 #define PMP_ENTRIES 16
 
 #endif

@@ -18,6 +18,14 @@ Hart *hart_from_cpu(Cpu *cpu)
     return (Hart *)((char *)cpu - offsetof(Hart, cpu));
 }
 
+void hart_state_changed(Hart *h)
+{
+    pmp_update(h);
+    tlb_select(h);
+    code_reset(h);
+    sstc_update(h);
+}
+
 static void hart_reset(Cpu *cpu)
 {
     Hart *h = hart_from_cpu(cpu);
@@ -41,10 +49,7 @@ static void hart_reset(Cpu *cpu)
     h->res_addr = TAG_NONE;
     memset(h->pmpcfg, 0, sizeof(h->pmpcfg));
     memset(h->pmpaddr, 0, sizeof(h->pmpaddr));
-    pmp_update(h);
-    tlb_select(h);
-    code_reset(h);
-    sstc_update(h);
+    hart_state_changed(h);
 }
 
 static bool hart_has_work(Cpu *cpu)
@@ -157,11 +162,13 @@ Hart *hart_new(Vm *vm, unsigned index, uint64_t reset_pc)
     sstc_init(h);
     hart_reset(&h->cpu);
     g_ptr_array_add(vm->cpus, &h->cpu);
+    hart_register_vmstate(h);
     return h;
 }
 
 void hart_free(Hart *h)
 {
+    hart_unregister_vmstate(h);
     g_ptr_array_remove(h->cpu.vm->cpus, &h->cpu);
     sstc_free(h);
     code_free(h);

@@ -147,13 +147,6 @@ static uint64_t read_time(Hart *h, unsigned num)
 }
 
 /* Status */
-#define SSTATUS_WRITABLE                                                       \
-    (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM |     \
-     MSTATUS_MXR)
-#define MSTATUS_WRITABLE                                                       \
-    (SSTATUS_WRITABLE | MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPP |             \
-     MSTATUS_MPRV | MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR)
-
 static uint64_t with_sd(uint64_t status)
 {
     return (status & MSTATUS_FS) == MSTATUS_FS ? status | MSTATUS_SD : status;
@@ -197,18 +190,11 @@ static void write_sstatus(Hart *h, unsigned num, uint64_t val)
     set_mstatus(h, SSTATUS_WRITABLE, val);
 }
 
-/* RV64 with A, C, D, F, I, M, S and U */
 static uint64_t read_misa(Hart *h, unsigned num)
 {
-    static const char letters[] = "ACDFIMSU";
-    uint64_t misa = UINT64_C(2) << 62;
-
     (void)h;
     (void)num;
-    for (unsigned n = 0; letters[n]; n++) {
-        misa |= UINT64_C(1) << (letters[n] - 'A');
-    }
-    return misa;
+    return HART_MISA;
 }
 
 /* Interrupts */
@@ -285,8 +271,7 @@ static void write_sie(Hart *h, unsigned num, uint64_t val)
 /* Environment, timer */
 static void write_menvcfg(Hart *h, unsigned num, uint64_t val)
 {
-    uint64_t mask = ENVCFG_FIOM | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE |
-                    MENVCFG_ADUE | MENVCFG_STCE;
+    uint64_t mask = MENVCFG_WRITABLE;
     uint64_t old = h->menvcfg;
 
     (void)num;
@@ -305,7 +290,7 @@ static void write_menvcfg(Hart *h, unsigned num, uint64_t val)
 
 static void write_senvcfg(Hart *h, unsigned num, uint64_t val)
 {
-    uint64_t mask = ENVCFG_FIOM | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE;
+    uint64_t mask = SENVCFG_WRITABLE;
 
     (void)num;
     if ((val & ENVCFG_CBIE) == 2 << 4) {
@@ -367,7 +352,7 @@ static void write_pmpcfg(Hart *h, unsigned num, uint64_t val)
     unsigned first = (num & 15) * 4;
 
     for (unsigned n = 0; n < 8; n++) {
-        uint8_t cfg = val >> (8 * n) & (PMP_L | PMP_A | PMP_R | PMP_W | PMP_X);
+        uint8_t cfg = val >> (8 * n) & PMPCFG_WRITABLE;
 
         if ((cfg & (PMP_R | PMP_W)) == PMP_W) {
             cfg &= (uint8_t)~PMP_W;
@@ -396,7 +381,7 @@ static void write_pmpaddr(Hart *h, unsigned num, uint64_t val)
         (h->pmpcfg[n + 1] & PMP_A) == PMP_A_TOR) {
         return;
     }
-    h->pmpaddr[n] = val & ((UINT64_C(1) << 54) - 1);
+    h->pmpaddr[n] = val & PMPADDR_WRITABLE;
     pmp_update(h);
 }
 
@@ -427,7 +412,7 @@ static const Csr csrs[] = {
       .write = write_satp, .moves_code = true },
     { ONE(0x300, "mstatus"), .read = read_mstatus, .write = write_mstatus },
     { ONE(0x301, "misa"), .read = read_misa, .write = write_ignored },
-    { ONE(0x302, "medeleg"), FIELD(medeleg, 0xb3ff) },
+    { ONE(0x302, "medeleg"), FIELD(medeleg, MEDELEG_WRITABLE) },
     { ONE(0x303, "mideleg"), FIELD(mideleg, MIP_S_BITS) },
     { ONE(0x304, "mie"), FIELD(mie, 0), .write = write_mie },
     { ONE(0x305, "mtvec"), FIELD(mtvec, ~UINT64_C(2)) },

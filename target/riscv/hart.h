@@ -180,6 +180,9 @@ static inline uint64_t insn_pc(const Hart *h, const Insn *i)
     return h->page_va + (((uintptr_t)i - (uintptr_t)h->page) >> 3);
 }
 
+/* cpu.c: drops all that was derived from registers set from outside. */
+void hart_state_changed(Hart *h);
+
 /* trap.c: enters the handler; reads pc, sets pc and priv. */
 void trap_take(Hart *h, uint64_t cause, uint64_t tval);
 /* The interrupt to be taken now, or -1. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "riscv-harness.h"
 
+#include "migration/savevm.h"
 #include "system/timer.h"
 #include "util/thread.h"
 
@@ -131,6 +132,9 @@ void harness_free(Harness *harness)
 
         hart_free(harness_hart(harness, last));
     }
+    vm_unlock(harness->vm);
+    vm_lock(harness->vm);
+    savevm_destroy(harness->vm);
     vm_unlock(harness->vm);
     vm_free(harness->vm);
     g_string_free(harness->output, TRUE);
