@@ -276,7 +276,6 @@ static bool block_create(Vm *vm, Error **errp)
     module->nodes = g_ptr_array_new_with_free_func(free_node);
     module->drives = g_ptr_array_new_with_free_func(free_drive);
     vm->block_options = module;
-    property_set_lookup(vm, PROP_BLOCK, &block_lookup);
     return true;
 }
 
@@ -284,6 +283,7 @@ static bool block_configure(Vm *vm, Error **errp)
 {
     BlockModule *module = block_module_of(vm);
 
+    property_set_lookup(vm, PROP_BLOCK, &block_lookup);
     for (unsigned i = 0; i < module->nodes->len; i++) {
         if (!add_node(vm, g_ptr_array_index(module->nodes, i), NULL, errp)) {
             error_prepend(errp, "-blockdev: ");

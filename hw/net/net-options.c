@@ -77,7 +77,6 @@ static bool net_create(Vm *vm, Error **errp)
     (void)errp;
     vm->net_options = g_new0(NetModule, 1);
     vm->net_options->wanted = g_ptr_array_new_with_free_func(free_netdev);
-    property_set_lookup(vm, PROP_NET, &net_lookup);
     return true;
 }
 
@@ -85,6 +84,7 @@ static bool net_configure(Vm *vm, Error **errp)
 {
     GPtrArray *wanted = vm->net_options->wanted;
 
+    property_set_lookup(vm, PROP_NET, &net_lookup);
     for (unsigned i = 0; i < wanted->len; i++) {
         if (!net_new(vm, g_ptr_array_index(wanted, i), errp)) {
             error_prepend(errp, "-netdev: ");
