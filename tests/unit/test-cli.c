@@ -131,7 +131,7 @@ static void test_machine(void)
     Vm vm;
 
     works(&vm, "-M virt,usb=off,dump-guest-core=off -machine "
-          "memory-backend=mig.mem -machine accel=kvm:tcg,aclint=on");
+          "memory-backend=mig.mem -machine accel=kvm:tcg,aclint=on,acpi=off");
     g_assert_cmpstr(vm.config->type, ==, "virt");
     g_assert_cmpstr(vm.config->memory_backend, ==, "mig.mem");
     g_assert_cmpstr(vm.config->accel, ==, "kvm:tcg");
