@@ -114,11 +114,14 @@ static void device_properties(const DeviceType *type,
 {
     const Property *property;
 
-    for (property = type->properties; property && property->name;
-         property++) {
-        add_property(list, property->name,
-                     g_strdup(property_type(property->kind)),
-                     property->help);
+    /* What is set on a device may belong to the one inside it. */
+    for (; type; type = type->inner) {
+        for (property = type->properties; property && property->name;
+             property++) {
+            add_property(list, property->name,
+                         g_strdup(property_type(property->kind)),
+                         property->help);
+        }
     }
 }
 
