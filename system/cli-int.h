@@ -11,5 +11,6 @@ bool cli_parse_rtc(Vm *vm, const char *argument, Error **errp);
 extern const VmModule system_module;
 extern const VmModule chardev_module;
 extern const VmModule process_module;
+extern const VmModule qtest_module;
 
 #endif

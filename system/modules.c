@@ -18,6 +18,7 @@ const VmModule *const vm_modules[] = {
     &system_module,
     &accel_module,
     &chardev_module,
+    &qtest_module,
     &block_module,
     &net_module,
     &hw_module,         /* the board, and what -device asks for */

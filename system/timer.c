@@ -162,6 +162,11 @@ void vm_clock_set_by_hand(Vm *vm)
     vm->timers->by_hand = true;
 }
 
+bool vm_clock_is_by_hand(Vm *vm)
+{
+    return vm->timers->by_hand;
+}
+
 int64_t vm_clock_next_deadline(Vm *vm)
 {
     struct VmTimers *timers = vm->timers;

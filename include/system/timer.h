@@ -32,6 +32,7 @@ void vm_clock_set_virtual(Vm *vm, int64_t ns);
  * start; big lock.
  */
 void vm_clock_set_by_hand(Vm *vm);
+bool vm_clock_is_by_hand(Vm *vm);
 
 /*
  * Moves a virtual clock that is stepped by hand on by @ns (not negative),
