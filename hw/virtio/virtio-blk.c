@@ -305,6 +305,14 @@ static const VirtioDeviceOps blk_ops = {
     .reset = blk_reset,
 };
 
+/* Who uses the disk, as query-block has it: the device that the user named. */
+static const char *user_name(Device *dev)
+{
+    Device *outer = dev->bus->owner;
+
+    return device_name(outer->inner == dev ? outer : dev);
+}
+
 static bool blk_realize(Device *dev, Error **errp)
 {
     VirtioBlk *s = (VirtioBlk *)dev;
@@ -319,7 +327,7 @@ static bool blk_realize(Device *dev, Error **errp)
                    "characters", s->serial, SERIAL_BYTES);
         return false;
     }
-    if (!block_claim(s->blk, dev->id ? dev->id : dev->type->name, errp)) {
+    if (!block_claim(s->blk, user_name(dev), errp)) {
         return false;
     }
     virtio_init(&s->vdev, &blk_ops);
