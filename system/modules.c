@@ -8,6 +8,7 @@
 
 extern const VmModule accel_module;
 extern const VmModule block_module;
+extern const VmModule cpus_module;
 extern const VmModule drives_module;
 extern const VmModule hw_module;
 extern const VmModule monitor_module;
@@ -17,6 +18,7 @@ const VmModule *const vm_modules[] = {
     &process_module,
     &system_module,
     &accel_module,
+    &cpus_module,
     &chardev_module,
     &qtest_module,
     &block_module,

@@ -276,6 +276,17 @@ void vm_reset(Vm *vm, ShutdownCause cause)
     end_turn(vm);
 }
 
+void vm_call_paused(Vm *vm, void (*fn)(void *opaque), void *opaque)
+{
+    begin_turn(vm);
+    cpus_pause_all(vm);
+    fn(opaque);
+    if (runstate_is_running(vm)) {
+        cpus_resume_all(vm);
+    }
+    end_turn(vm);
+}
+
 /* Takes the request away. */
 static ShutdownCause take_reset(Vm *vm)
 {

@@ -72,6 +72,12 @@ void vm_request_shutdown_with_code(Vm *vm, ShutdownCause cause, int code);
  */
 void vm_reset(Vm *vm, ShutdownCause cause);
 
+/*
+ * Calls @fn(@opaque) with every hart between two instructions, whatever the run
+ * state is, which stays. Waits until they are; big lock, dropped meanwhile.
+ */
+void vm_call_paused(Vm *vm, void (*fn)(void *opaque), void *opaque);
+
 /* Called in order of registration by a reset, after the harts' own. */
 typedef void (*ResetFn)(void *opaque);
 void vm_add_reset_handler(Vm *vm, ResetFn fn, void *opaque);
