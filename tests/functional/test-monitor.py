@@ -83,6 +83,7 @@ class Probe(unittest.TestCase):
         self.assertIn('default-ram-id', machines['virt'])
         self.assertIn('none', machines)
         self.assertEqual(self.qmp.command('query-iothreads'), [])
+        self.assertEqual(self.qmp.command('query-jobs'), [])
         self.assertEqual(self.qmp.command('query-cpus-fast'), [])
         options = self.qmp.command('query-command-line-options')
         self.assertIn('machine', [o['option'] for o in options])
