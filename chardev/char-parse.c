@@ -83,6 +83,7 @@ ChardevOptions *chardev_parse(const char *text, Error **errp)
         return NULL;
     }
     if (help) {
+        g_clear_pointer(&object, json_object_put);
         print_help();
     }
     return from_keys(object, errp);

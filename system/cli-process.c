@@ -358,6 +358,7 @@ static bool parse_add_fd(Vm *vm, const char *argument, Error **errp)
         return false;
     }
     if (help) {
+        g_clear_pointer(&object, json_object_put);
         cli_exit_help("fd=N\nset=N\nopaque=TEXT\n");
     }
     return add_fd(vm, object, errp);

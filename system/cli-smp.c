@@ -132,6 +132,7 @@ bool cli_parse_smp(Vm *vm, const char *argument, Error **errp)
         return false;
     }
     if (help) {
+        g_clear_pointer(&object, json_object_put);
         cli_exit_help("cpus=N\nmaxcpus=N\nsockets=N\nclusters=N\ncores=N\n"
                       "threads=N\n");
     }

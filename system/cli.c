@@ -246,6 +246,7 @@ bool cli_parse_keys(Vm *vm, const char *text, const char *implied,
         return false;
     }
     if (help) {
+        g_clear_pointer(&object, json_object_put);
         print_keys(keys);
     }
     if (!json_object_is_type(object, json_type_object)) {
