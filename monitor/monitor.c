@@ -302,7 +302,7 @@ static const CliOption options[] = {
 };
 
 const VmModule monitor_module = {
-    .name = "monitor",
+    .name = "Monitor",
     .create = create,
     .options = options,
     .hmp = monitor_hmp_commands,

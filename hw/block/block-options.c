@@ -331,7 +331,7 @@ static const HmpCommand block_hmp[] = {
 
 /* Before the devices that use what it makes: system/modules.c. */
 const VmModule block_module = {
-    .name = "block",
+    .name = "Disk",
     .create = block_create,
     .options = block_options_table,
     .hmp = block_hmp,
@@ -366,6 +366,6 @@ static bool drives_configure(Vm *vm, Error **errp)
 
 /* After the board. */
 const VmModule drives_module = {
-    .name = "drives",
+    .name = "Disks of -drive",
     .configure = drives_configure,
 };

@@ -230,7 +230,7 @@ static const HmpCommand hw_hmp[] = {
 };
 
 const VmModule hw_module = {
-    .name = "hw",
+    .name = "Device",
     .create = hw_create,
     .options = hw_options,
     .hmp = hw_hmp,

@@ -132,7 +132,7 @@ static const HmpCommand net_hmp[] = {
 
 /* Before the devices that use what it makes: system/modules.c. */
 const VmModule net_module = {
-    .name = "net",
+    .name = "Network",
     .create = net_create,
     .options = net_options_table,
     .hmp = net_hmp,
