@@ -288,8 +288,12 @@ static void accept_input(SerialState *s)
 
 static void write_fcr(SerialState *s, uint8_t value)
 {
-    uint8_t changed = (value ^ s->fcr) & FCR_ENABLE;
+    bool changed = (value ^ s->fcr) & FCR_ENABLE;
 
+    /* The other bits count only together with FCR_ENABLE. */
+    if (!(value & FCR_ENABLE)) {
+        value = 0;
+    }
     if (changed || (value & FCR_CLEAR_RX)) {
         s->recv_fifo = (Fifo){ 0 };
         s->lsr &= (uint8_t)~(LSR_DR | LSR_BI);
@@ -299,7 +303,7 @@ static void write_fcr(SerialState *s, uint8_t value)
         s->lsr |= LSR_THRE;
         s->thr_ipending = 1;
     }
-    s->fcr = value & FCR_ENABLE ? value & FCR_KEPT : 0;
+    s->fcr = value & FCR_KEPT;
     restart_timeout(s);
     accept_input(s);
 }
@@ -438,8 +442,7 @@ static void serial_reset(Device *dev)
 
     s->divider = DIVIDER_PRESET;
     s->rbr = s->thr = s->tsr = 0;
-    s->ier = s->lcr = s->scr = s->fcr = 0;
-    s->mcr = MCR_OUT2;
+    s->ier = s->lcr = s->mcr = s->scr = s->fcr = 0;
     s->lsr = LSR_THRE | LSR_TEMT;
     s->msr = MSR_DCD | MSR_DSR | MSR_CTS;
     s->thr_ipending = s->timeout_ipending = 0;

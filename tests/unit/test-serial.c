@@ -106,6 +106,7 @@ static void test_reset(void)
     g_assert_cmphex(in(u, IER), ==, 0);
     g_assert_cmphex(in(u, IIR), ==, 0x01);
     g_assert_cmphex(in(u, LCR), ==, 0);
+    g_assert_cmphex(in(u, MCR), ==, 0);
     g_assert_cmphex(in(u, LSR), ==, THRE | TEMT);
     g_assert_cmphex(in(u, MSR), ==, 0xb0);
     g_assert_false(u->irq[0]);
@@ -339,6 +340,12 @@ static void test_fifo_clear(void)
     u->room = 9;
     u->front->can_write(u->opaque);
     g_assert_cmpstr(u->sent->str, ==, "1");     /* '2' was cleared */
+    /* without the enable bit the others are not looked at */
+    out(u, FCR, 0x00);
+    type(u, "d");
+    out(u, FCR, 0x06);
+    g_assert_cmphex(in(u, LSR) & DR, ==, DR);
+    g_assert_cmphex(in(u, DATA), ==, 'd');
     uart_free(u);
 }
 
