@@ -18,6 +18,7 @@ typedef struct Blob {
     uint64_t mem_len;           /* bytes in guest memory */
     uint64_t len;               /* of which so many come from data or file */
     uint8_t *data;              /* or NULL: from the file */
+    void (*renew)(void *data);
     int fd;
     uint64_t file_offset;
 } Blob;
@@ -66,6 +67,9 @@ static void blob_load(Loader *loader, const Blob *blob)
     uint64_t offset;
     uint8_t *host = memory_ram_at(loader->vm->memory, blob->gpa, &rb, &offset);
 
+    if (blob->renew) {
+        blob->renew(blob->data);
+    }
     if (blob->data) {
         memcpy(host, blob->data, blob->len);
     } else if (!pread_all(blob->fd, host, blob->len, blob->file_offset)) {
@@ -149,7 +153,8 @@ static bool range_check(Loader *loader, const char *name, hwaddr gpa,
 }
 
 bool loader_add_bytes(Loader *loader, const char *name, hwaddr gpa,
-                      const void *data, uint64_t len, Error **errp)
+                      const void *data, uint64_t len,
+                      void (*renew)(void *data), Error **errp)
 {
     Blob *blob;
 
@@ -161,6 +166,7 @@ bool loader_add_bytes(Loader *loader, const char *name, hwaddr gpa,
     blob->gpa = gpa;
     blob->len = blob->mem_len = len;
     blob->data = g_memdup2(data, len);
+    blob->renew = renew;
     blob->fd = -1;
     g_ptr_array_add(loader->blobs, blob);
     return true;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accel/accel.h"
 #include "config-host.h"
 #include "hw/core/machine.h"
 #include "hw/riscv/virt.h"
@@ -63,9 +64,11 @@ static bool align_up(uint64_t value, uint64_t align, uint64_t *res)
            (*res &= ~(align - 1), true);
 }
 
-static bool find_firmware(const MachineConfig *config, const char **path,
-                          Error **errp)
+/* *@path: NULL if none is needed. */
+static bool find_firmware(Vm *vm, const char **path, Error **errp)
 {
+    const MachineConfig *config = vm->config;
+
     if (config->bios && !g_str_equal(config->bios, "default")) {
         *path = config->bios;
         return true;
@@ -75,6 +78,11 @@ static bool find_firmware(const MachineConfig *config, const char **path,
             *path = firmware_paths[i];
             return true;
         }
+    }
+    /* Where no hart runs, nobody misses it. */
+    if (vm->accel == &accel_qtest) {
+        *path = NULL;
+        return true;
     }
     error_setg(errp, "cannot find OpenSBI for '-bios default' (looked for %s, "
                "among others): install the package opensbi, or say -bios FILE "
@@ -96,8 +104,13 @@ static bool load_firmware(Vm *vm, BootPlan *plan, Error **errp)
     const char *path;
     bool ok;
 
-    if (!find_firmware(vm->config, &path, errp) ||
-        !image_file_open(&file, "firmware", path, errp)) {
+    if (!find_firmware(vm, &path, errp)) {
+        return false;
+    }
+    if (!path) {
+        return true;
+    }
+    if (!image_file_open(&file, "firmware", path, errp)) {
         return false;
     }
     ok = image_file_is_elf(&file)
@@ -349,7 +362,7 @@ bool boot_finish(Vm *vm, BootPlan *plan, const void *fdt, size_t fdt_size,
     fill_code(&rv);
     trace_boot_plan(rv.start, rv.info.next_addr, rv.fdt, plan->initrd_start);
     return loader_add_bytes(loader, "device tree", plan->fdt, fdt, fdt_size,
-                            errp) &&
-           loader_add_bytes(loader, "reset vector", rom, &rv, sizeof(rv),
+                            virt_fdt_new_seed, errp) &&
+           loader_add_bytes(loader, "reset vector", rom, &rv, sizeof(rv), NULL,
                             errp);
 }

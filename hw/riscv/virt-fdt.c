@@ -4,8 +4,6 @@
  * QEMU's tree for what exists here; tests/unit/test-virt-fdt.c compares them.
  * Main loop, big lock.
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -410,7 +408,7 @@ static void add_chosen(Fdt *fdt, const MachineConfig *config)
     g_autofree char *path = g_strdup_printf("/soc/serial@%" G_GINT64_MODIFIER
                                             "x", VIRT_UART_BASE);
     const BootPlan *boot = &fdt->board->boot;
-    uint32_t seed[8];
+    const uint32_t seed[8] = { 0 };
 
     begin(fdt, "aliases");
     prop_string(fdt, "serial0", path);
@@ -424,11 +422,18 @@ static void add_chosen(Fdt *fdt, const MachineConfig *config)
         prop_u64(fdt, "linux,initrd-start", boot->initrd_start);
         prop_u64(fdt, "linux,initrd-end", boot->initrd_end);
     }
-    /* A guest does well without; a host without randomness does not exist. */
-    if (getrandom(seed, sizeof(seed), 0) == (ssize_t)sizeof(seed)) {
-        prop_cells(fdt, "rng-seed", seed, 8);
-    }
+    prop_cells(fdt, "rng-seed", seed, G_N_ELEMENTS(seed));
     end(fdt);
+}
+
+void virt_fdt_new_seed(void *fdt)
+{
+    int node = fdt_path_offset(fdt, "/chosen");
+    uint8_t seed[32];
+
+    if (node >= 0 && getrandom(seed, sizeof(seed), 0) == sizeof(seed)) {
+        fdt_setprop_inplace(fdt, node, "rng-seed", seed, sizeof(seed));
+    }
 }
 
 void *virt_fdt_build(Vm *vm, const VirtBoard *board, size_t *size,
@@ -458,6 +463,7 @@ void *virt_fdt_build(Vm *vm, const VirtBoard *board, size_t *size,
     end(&fdt);
     note(&fdt, fdt_finish(fdt.blob));
     g_assert(fdt.error == 0);
+    virt_fdt_new_seed(fdt.blob);
     *size = fdt_totalsize(fdt.blob);
     return fdt.blob;
 }

@@ -21,6 +21,9 @@ typedef struct Test {
     GPtrArray *files;
 } Test;
 
+/* Stands for a device tree: as long as the header of one, which it has not. */
+static const char fdt[64] = "fdt";
+
 static Test *test_new(void)
 {
     const RamBacking ram = { .size = RAM_SIZE, .fd = -1 };
@@ -256,7 +259,7 @@ static void test_image(void)
     g_assert_cmphex(t->plan.kernel.end, ==, RAM_BASE + 0x600000);
     g_assert_cmphex(t->plan.initrd_start, >=, RAM_BASE + 0x600000);
     g_assert_cmphex(t->plan.initrd_end, ==, t->plan.initrd_start + 6);
-    boot_finish(t->vm, &t->plan, "fdt", 4, ROM_BASE, &err);
+    boot_finish(t->vm, &t->plan, fdt, sizeof(fdt), ROM_BASE, &err);
     g_assert_no_error(err);
     g_assert_cmphex(t->plan.fdt % 8, ==, 0);
     g_assert_cmphex(t->plan.fdt, >=, t->plan.initrd_end);
@@ -264,7 +267,7 @@ static void test_image(void)
     check_memory(t, RAM_BASE, "firmware", 8);
     check_memory(t, RAM_BASE + 0x200000, &good_image, sizeof(good_image));
     check_memory(t, t->plan.initrd_start, "initrd", 6);
-    check_memory(t, t->plan.fdt, "fdt", 4);
+    check_memory(t, t->plan.fdt, fdt, sizeof(fdt));
     /* what the guest did to it is undone by the next reset */
     memory_write(t->vm->memory, RAM_BASE, "xxxxxxxx", 8);
     loader_load(t->vm->machine->loader);
@@ -320,7 +323,7 @@ static void test_raw(void)
     use(&t->vm->config->kernel, file(t, "raw", 3));
     boot_load_images(t->vm, &t->plan, &err);
     g_assert_no_error(err);
-    boot_finish(t->vm, &t->plan, "fdt", 4, ROM_BASE, &err);
+    boot_finish(t->vm, &t->plan, fdt, sizeof(fdt), ROM_BASE, &err);
     g_assert_no_error(err);
     loader_load(t->vm->machine->loader);
     check_memory(t, RAM_BASE, "raw", 3);

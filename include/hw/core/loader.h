@@ -24,10 +24,12 @@ void loader_load(Loader *loader);
 
 /*
  * Has the @len bytes at @data (copied) put at @gpa. @name is for messages.
- * Error: not all of it is RAM, or something else is loaded there.
+ * @renew (may be NULL) may change the copy before each time. Error: not all of
+ * it is RAM, or something else is loaded there.
  */
 bool loader_add_bytes(Loader *loader, const char *name, hwaddr gpa,
-                      const void *data, uint64_t len, Error **errp);
+                      const void *data, uint64_t len,
+                      void (*renew)(void *data), Error **errp);
 
 /* A file to be loaded, open and regular. */
 typedef struct ImageFile {

@@ -70,13 +70,19 @@ typedef struct VirtBoard {
 void *virt_fdt_build(Vm *vm, const VirtBoard *board, size_t *size,
                      Error **errp);
 
+/* Puts fresh random bytes into /chosen/rng-seed of the tree @fdt, if there. */
+void virt_fdt_new_seed(void *fdt);
+
 /*
  * Loads firmware, kernel and initrd as vm->config says into RAM (whose place
  * the plan has), and fills the rest of the plan.
  */
 bool boot_load_images(Vm *vm, BootPlan *plan, Error **errp);
 
-/* Loads the device tree, and the reset vector at @rom that starts it all. */
+/*
+ * Loads the device tree, with a new seed each time, and the reset vector at
+ * @rom that starts it all.
+ */
 bool boot_finish(Vm *vm, BootPlan *plan, const void *fdt, size_t fdt_size,
                  hwaddr rom, Error **errp);
 
