@@ -10,7 +10,9 @@
 #include "accel/accel.h"
 #include "hw/core/device.h"
 #include "hw/core/machine.h"
+#include "monitor/schema-objects.h"
 #include "qapi/qapi-commands-qom.h"
+#include "qapi/qapi-introspect.h"
 #include "system/machine.h"
 
 /* Types */
@@ -42,6 +44,20 @@ static void add_type(TypeWalk *walk, char *name, const char *parent,
     QAPI_LIST_PREPEND(walk->list, info);
 }
 
+static void add_object_type(const char *name, const char *type, void *opaque)
+{
+    (void)type;
+    add_type(opaque, g_strdup(name), "object", false);
+}
+
+static json_object *own_schema(void)
+{
+    json_object *schema = NULL;
+
+    json_parse(qmp_schema_json, strlen(qmp_schema_json), &schema, NULL);
+    return schema;
+}
+
 bool qmp_qom_list_types(Vm *vm, const char *implements, bool has_abstract,
                         bool abstract, ObjectTypeInfoList **ret,
                         Error **errp)
@@ -51,10 +67,12 @@ bool qmp_qom_list_types(Vm *vm, const char *implements, bool has_abstract,
     const MachineType *const *machine;
     const DeviceType *const *device;
     const AccelOps *const *accel;
+    g_autoptr(JsonObject) schema = own_schema();
     size_t count, i;
 
     (void)vm;
     (void)errp;
+    schema_object_types(schema, add_object_type, &walk);
     add_type(&walk, g_strdup("accel"), "object", true);
     add_type(&walk, g_strdup("machine"), "object", true);
     add_type(&walk, g_strdup("device"), "object", true);
@@ -185,6 +203,12 @@ static bool find_accel(const char *type_name)
     return false;
 }
 
+static void add_object_property(const char *name, const char *type,
+                                void *opaque)
+{
+    add_property(opaque, name, g_strdup(type), NULL);
+}
+
 bool qmp_qom_list_properties(Vm *vm, const char *type_name,
                              ObjectPropertyInfoList **ret, Error **errp)
 {
@@ -192,8 +216,13 @@ bool qmp_qom_list_properties(Vm *vm, const char *type_name,
                                             "device", NULL };
     const MachineType *machine = find_machine(type_name);
     const DeviceType *device = device_type_find(type_name);
+    g_autoptr(JsonObject) schema = own_schema();
 
     (void)vm;
+    if (schema_object_properties(schema, type_name, add_object_property,
+                                 ret)) {
+        return true;
+    }
     if (machine) {
         machine_properties(machine, ret);
         return true;
