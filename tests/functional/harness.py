@@ -100,7 +100,8 @@ class Qmp:
 class Machine:
     """A Godwit process with a QMP session, a serial log and a folder."""
 
-    def __init__(self, *args, name='vm', binary=BINARY, serial='file', env=None):
+    def __init__(self, *args, name='vm', binary=BINARY, serial='file', env=None,
+                 pass_fds=()):
         self.folder = tempfile.TemporaryDirectory(prefix='godwit-test-')
         self.path = pathlib.Path(self.folder.name)
         self.name = name
@@ -118,7 +119,7 @@ class Machine:
         self.log = open(self.path / 'log', 'wb')
         self.process = subprocess.Popen(line + [str(arg) for arg in args],
                                         stdin=subprocess.DEVNULL, stdout=self.log,
-                                        stderr=self.log, env=env)
+                                        stderr=self.log, env=env, pass_fds=pass_fds)
         self.qmp = None
         try:
             self.qmp = self._accept(listener)
