@@ -32,7 +32,7 @@ typedef struct { uint64_t v; } __attribute__((packed, may_alias)) Mem64;
 
 #define LOAD_LENGTH(which, LENGTH, name, bits, set)                            \
     LOAD_SLOW(name##_##LENGTH, LENGTH, bits, set)                              \
-    OP_##which(name,                                                           \
+    GUEST_ACCESS OP_##which(name,                                              \
         uint64_t va = RS1 + IMM;                                               \
         TlbEntry *e = TLB_ENTRY(va);                                           \
         if (unlikely(TLB_TAG(va, bits / 8) != e->rtag)) {                      \
@@ -55,7 +55,7 @@ typedef struct { uint64_t v; } __attribute__((packed, may_alias)) Mem64;
 
 #define STORE_LENGTH(which, LENGTH, name, bits, value)                         \
     STORE_SLOW(name##_##LENGTH, LENGTH, bits, value)                           \
-    OP_##which(name,                                                           \
+    GUEST_ACCESS OP_##which(name,                                              \
         uint64_t va = RS1 + IMM;                                               \
         TlbEntry *e = TLB_ENTRY(va);                                           \
         if (unlikely(TLB_TAG(va, bits / 8) != e->wtag)) {                      \
@@ -108,7 +108,7 @@ static inline bool fs_dirty(const Hart *h)
         set;                                                                   \
         LEAVE(i + LENGTH);                                                     \
     }                                                                          \
-    OP_##which(name,                                                           \
+    GUEST_ACCESS OP_##which(name,                                              \
         uint64_t va = RS1 + IMM;                                               \
         TlbEntry *e = TLB_ENTRY(va);                                           \
         if (unlikely(TLB_TAG(va, bits / 8) != e->rtag || !fs_dirty(h))) {      \
@@ -131,7 +131,7 @@ static inline bool fs_dirty(const Hart *h)
         }                                                                      \
         LEAVE(i + LENGTH);                                                     \
     }                                                                          \
-    OP_##which(name,                                                           \
+    GUEST_ACCESS OP_##which(name,                                              \
         uint64_t va = RS1 + IMM;                                               \
         TlbEntry *e = TLB_ENTRY(va);                                           \
         if (unlikely(TLB_TAG(va, bits / 8) != e->wtag ||                       \

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "hart.h"
+#include "exec.h"
 
 typedef enum Access {
     ACCESS_READ,
@@ -281,7 +281,7 @@ static uint8_t *lookup(Hart *h, uint64_t va, unsigned len, Access access,
 }
 
 /* Naturally aligned ones in one piece: another hart may be looking. */
-static uint64_t host_load(const uint8_t *host, unsigned size)
+GUEST_ACCESS static uint64_t host_load(const uint8_t *host, unsigned size)
 {
     uint64_t val = 0;
 
@@ -299,7 +299,7 @@ static uint64_t host_load(const uint8_t *host, unsigned size)
     return val;
 }
 
-static void host_store(uint8_t *host, unsigned size, uint64_t val)
+GUEST_ACCESS static void host_store(uint8_t *host, unsigned size, uint64_t val)
 {
     if (!((uintptr_t)host & (size - 1))) {
         switch (size) {
