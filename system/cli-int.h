@@ -10,6 +10,7 @@ bool cli_parse_rtc(Vm *vm, const char *argument, Error **errp);
 
 extern const VmModule system_module;
 extern const VmModule chardev_module;
+extern const VmModule object_module;
 extern const VmModule process_module;
 extern const VmModule qtest_module;
 

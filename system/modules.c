@@ -19,6 +19,7 @@ const VmModule *const vm_modules[] = {
     &system_module,
     &accel_module,
     &cpus_module,
+    &object_module,
     &chardev_module,
     &qtest_module,
     &block_module,

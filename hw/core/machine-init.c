@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From -machine to a board. Main loop, big lock. */
+#include <inttypes.h>
+
 #include "hw/core/machine.h"
 #include "system/memory.h"
+#include "system/object.h"
 
 const MachineType *machine_type_find(const char *name)
 {
@@ -46,6 +49,26 @@ bool machine_init(Vm *vm, Error **errp)
     return type->init(vm, errp);
 }
 
+/* The size of -m, if there is one, has to be that of the back end. */
+static RamBlock *take_backend(Vm *vm, Error **errp)
+{
+    MachineConfig *config = vm->config;
+    RamBlock *rb = object_take_memory(vm, config->memory_backend, errp);
+
+    if (!rb) {
+        error_prepend(errp, "-machine memory-backend: ");
+        return NULL;
+    }
+    if (config->ram_size && config->ram_size != rb->backing.size) {
+        error_setg(errp, "-m: %" PRIu64 " bytes are not the size of memory "
+                   "back end '%s', %" PRIu64, config->ram_size, rb->id,
+                   rb->backing.size);
+        return NULL;
+    }
+    config->ram_size = rb->backing.size;
+    return rb;
+}
+
 RamBlock *machine_ram_new(Vm *vm, Error **errp)
 {
     const MachineType *type = vm->machine->type;
@@ -56,5 +79,8 @@ RamBlock *machine_ram_new(Vm *vm, Error **errp)
         .huge = true,
     };
 
+    if (config->memory_backend) {
+        return take_backend(vm, errp);
+    }
     return memory_ram_new(vm->memory, type->default_ram_id, &backing, errp);
 }

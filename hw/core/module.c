@@ -12,12 +12,18 @@
 #include "hw/core/module.h"
 #include "hw/pci/pci-bus.h"
 #include "system/module.h"
+#include "system/object.h"
 #include "util/json.h"
 #include "util/keyval.h"
 
 static void *find_chardev(Vm *vm, const char *id)
 {
     return chardev_find(vm, id);
+}
+
+static void *find_object(Vm *vm, const char *id)
+{
+    return object_find(vm, id);
 }
 
 static void global_free(void *opaque)
@@ -33,10 +39,12 @@ static void global_free(void *opaque)
 static bool hw_create(Vm *vm, Error **errp)
 {
     const PropertyLookup chardevs = { find_chardev, "-chardev" };
+    const PropertyLookup objects = { find_object, "-object" };
 
     (void)errp;
     machine_create(vm);
     property_set_lookup(vm, PROP_CHARDEV, &chardevs);
+    property_set_lookup(vm, PROP_OBJECT, &objects);
     return true;
 }
 

@@ -126,6 +126,18 @@ class Errors(unittest.TestCase):
         (NONE + ['-serial', 'chardev:nobody'], ["'nobody'"]),
         (NONE + ['-monitor', 'floppy'], ["'floppy'"]),
         (NONE + ['-mon', 'chardev=nobody'], ["'nobody'"]),
+        (['-object', 'memory-backend-rom,id=m,size=1M'], ['memory-backend-rom', 'secret']),
+        (['-object', 'memory-backend-ram,id=m'], ["'size'"]),
+        (['-object', 'memory-backend-ram,size=1M'], ["'id'"]),
+        (NONE + ['-object', 'memory-backend-ram,id=m,size=5'], ["'m'", '4096']),
+        (NONE + ['-object', 'memory-backend-file,id=m,size=1M,mem-path=/no/such/folder/f'],
+         ['/no/such/folder/f']),
+        (NONE + ['-object', 'memory-backend-memfd,id=m,size=1M,hugetlbsize=2M'], ['hugetlb=on']),
+        (NONE + ['-object', 'secret,id=s,file=/no/such/file'], ["'s'", '/no/such/file']),
+        (NONE + ['-object', 'secret,id=s,data=a', '-object', 'secret,id=s,data=a'],
+         ["'s'", 'already']),
+        (['-machine', 'virt,memory-backend=m', '-bios', 'none', '-display', 'none'],
+         ["'m'", '-object']),
         (['-netdev', 'wire,id=n'], ["'wire'"]),
         (['-device', 'no-such-device', *NONE], ["'no-such-device'"]),
         (['-drive', 'file=/no/such/image', *NONE], ['/no/such/image']),
@@ -366,6 +378,54 @@ class Descriptors(Folder):
             text = b''
             while b'counter' not in text:
                 text += client.recv(100)
+
+
+class Objects(Folder):
+    def test_commands(self):
+        qmp = self.start(*NONE, '-object', '{"qom-type":"secret","id":"masterKey0",'
+                         '"format":"base64","data":"YWJj"}').qmp
+        self.assertIn('error', qmp.execute('object-add', {'qom-type': 'secret', 'data': 'x',
+                                                          'id': 'masterKey0'}))
+        qmp.command('object-del', id='masterKey0')
+        with self.assertRaises(harness.QmpError):
+            qmp.command('object-del', id='masterKey0')
+        types = [t['name'] for t in qmp.command('qom-list-types')]
+        for name in ('memory-backend-ram', 'memory-backend-file', 'memory-backend-memfd'):
+            self.assertIn(name, types)
+            members = qmp.command('qom-list-properties', typename=name)
+            self.assertIn('size', [member['name'] for member in members])
+
+    @unittest.skipUnless(harness.PATTERN, 'no cross compiler: no guest')
+    def test_memory(self):
+        """The guest runs in each kind of memory, and its file is its memory."""
+        image = harness.pattern_image(self.path, area_mib=1)
+        serial = self.path / 'out'
+        for kind in ('ram', 'ram,share=on', 'memfd', 'ram,prealloc=on',
+                     f'file,share=on,mem-path={self.path}/mem'):
+            with self.subTest(kind=kind):
+                serial.write_text('')
+                process = self.start('-M', 'virt', '-machine', 'memory-backend=mig.mem',
+                                     '-object', f'memory-backend-{kind},id=mig.mem,size=16M',
+                                     '-bios', 'none', '-kernel', str(image), '-display', 'none',
+                                     '-serial', f'file:{serial}')
+                wait_for(lambda: 'counter 1' in serial.read_text())
+                self.assertIn('error', process.qmp.execute('object-del', {'id': 'mig.mem'}))
+                process.terminate()
+                self.assertEqual(process.wait(20), 0)
+        memory = (self.path / 'mem').read_bytes()
+        self.assertEqual(len(memory), 16 << 20)
+        self.assertIn(b'GWPATTRN', memory)
+
+    @unittest.skipUnless(harness.PATTERN, 'no cross compiler: no guest')
+    def test_size(self):
+        """-m may say the size of the back end again, but no other."""
+        line = ['-machine', 'virt,memory-backend=m', '-object',
+                'memory-backend-ram,id=m,size=16M', '-bios', 'none', '-display', 'none',
+                '-nodefaults', '-S']
+        self.start(*line, '-m', 'size=16384k')
+        process = run(*line, '-m', '32')
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("'m'", process.stderr)
 
 
 class Terminal(unittest.TestCase):
