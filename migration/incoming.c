@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One incoming migration: the thread "mig/dst/main" accepts, loads, takes over
+ * from the source and lets the guest run. Started by the main loop. Locks:
+ * migration-int.h.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "migration/migration-int.h"
+#include "system/holdings.h"
+#include "system/machine.h"
+#include "system/runstate.h"
+#include "trace/trace-migration.h"
+#include "util/log.h"
+#include "util/thread.h"
+
+/* ---- what the stream asks for ---- */
+
+static bool on_open_return_path(void *opaque, Error **errp)
+{
+    MigIn *in = opaque;
+
+    if (!in->end.two_way) {
+        error_setg(errp, "the source asks for a return path, and '%s' leads "
+                   "one way only", in->end.ch->name);
+        return false;
+    }
+    in->rp_open = true;
+    return true;
+}
+
+static bool on_ping(void *opaque, uint32_t value, Error **errp)
+{
+    MigIn *in = opaque;
+
+    if (!in->rp_open) {
+        error_setg(errp, "PING %u before the return path was opened", value);
+        return false;
+    }
+    return return_path_send(in->end.ch, MIG_RP_MSG_PONG, value, errp);
+}
+
+static bool on_switchover_start(void *opaque, Error **errp)
+{
+    (void)opaque;
+    (void)errp;
+    return true;
+}
+
+static const LoadVMOps load_ops = {
+    .open_return_path = on_open_return_path,
+    .ping = on_ping,
+    .switchover_start = on_switchover_start,
+};
+
+/* ---- taking over ---- */
+
+/*
+ * A source that has hung up will run its guest again. Only one that listens to
+ * us is expected to stay; a file ends where it ends.
+ */
+static bool source_is_there(MigIn *in, Error **errp)
+{
+    struct pollfd pfd = { .fd = io_channel_fd(in->end.ch),
+                          .events = POLLRDHUP };
+
+    if (in->rp_open && pfd.fd >= 0 && poll(&pfd, 1, 0) > 0) {
+        error_setg(errp, "the source hung up before the guest could be taken "
+                   "over");
+        return false;
+    }
+    return true;
+}
+
+static bool is_live(RunState state)
+{
+    return state == RUN_STATE_RUNNING;
+}
+
+/* The state in which the guest begins here. */
+static RunState first_state(MigIn *in)
+{
+    Vm *vm = in->m->vm;
+    RunState theirs = globalstate_received(in->m->globalstate);
+
+    if (!is_live(theirs)) {
+        return theirs;
+    }
+    return vm->config && vm->config->start_paused ? RUN_STATE_PAUSED
+                                                  : RUN_STATE_RUNNING;
+}
+
+/* Big lock held. Says so, then runs: an error means that it does not run. */
+static bool take_over(MigIn *in, Error **errp)
+{
+    Vm *vm = in->m->vm;
+    RunState state = first_state(in);
+
+    if (!runstate_may_set(runstate_get(vm), state)) {
+        error_setg(errp, "the guest's run state '%s' cannot follow '%s'",
+                   RunState_str(state), RunState_str(runstate_get(vm)));
+        return false;
+    }
+    if (state == RUN_STATE_RUNNING && !holdings_take(vm, errp)) {
+        return false;
+    }
+    if (!source_is_there(in, errp) ||
+        (in->rp_open &&
+         !return_path_send(in->end.ch, MIG_RP_MSG_SHUT, 0, errp))) {
+        return false;
+    }
+    if (state == RUN_STATE_RUNNING) {
+        vm_start(vm);
+    } else {
+        runstate_set(vm, state);
+    }
+    return true;
+}
+
+static bool load(MigIn *in, Error **errp)
+{
+    Migration *m = in->m;
+    SaveVMConfig config = migration_savevm_config(m);
+    LoadVM *lv;
+    bool ok, cancelled;
+
+    in->stream = mig_stream_new_input(in->end.ch);
+    lv = loadvm_new(m->vm, in->stream, &config, &load_ops, in);
+    ok = loadvm_run(lv, errp);
+    vm_lock(m->vm);
+    g_mutex_lock(&m->lock);
+    cancelled = in->cancelled;
+    g_mutex_unlock(&m->lock);
+    if (ok && cancelled) {
+        error_setg(errp, "the program ends");
+        ok = false;
+    }
+    if (ok) {
+        ok = take_over(in, errp);
+    }
+    vm_unlock(m->vm);
+    if (ok) {
+        /* The guest runs; the source may want to get rid of the rest. */
+        loadvm_read_description(lv, NULL);
+    }
+    vm_lock(m->vm);
+    loadvm_free(lv);
+    vm_unlock(m->vm);
+    return ok;
+}
+
+/* ---- the thread ---- */
+
+static bool run(MigIn *in, Error **errp)
+{
+    Migration *m = in->m;
+
+    if (!in->end.ch &&
+        !mig_transport_socket.accept(&in->end, in->cancel_fd, errp)) {
+        return false;
+    }
+    g_mutex_lock(&m->lock);
+    in->ch = in->end.ch;
+    if (in->cancelled) {
+        io_channel_shutdown(in->ch, IO_SHUTDOWN_BOTH);
+    }
+    g_mutex_unlock(&m->lock);
+    migration_set_any(m, &m->in_status, MIGRATION_STATUS_ACTIVE);
+    return load(in, errp);
+}
+
+static void fail(MigIn *in, Error *err)
+{
+    Migration *m = in->m;
+    bool cancelled;
+
+    g_mutex_lock(&m->lock);
+    in->error = g_strdup(err->message);
+    cancelled = in->cancelled;
+    g_mutex_unlock(&m->lock);
+    trace_migration_failed(in->error);
+    migration_set_any(m, &m->in_status, MIGRATION_STATUS_FAILING);
+    if (in->rp_open) {
+        return_path_send(in->end.ch, MIG_RP_MSG_SHUT, 1, NULL);
+    }
+    if (in->exit_on_error && !cancelled) {
+        error_report("incoming migration failed: %s", err->message);
+        vm_request_exit(m->vm, 1);
+    }
+}
+
+static gpointer incoming_main(gpointer opaque)
+{
+    MigIn *in = opaque;
+    Migration *m = in->m;
+    Error *err = NULL;
+    bool ok = run(in, &err);
+
+    if (!ok) {
+        fail(in, err);
+        g_clear_error(&err);
+    }
+    g_mutex_lock(&m->lock);
+    in->ch = NULL;
+    in->done = true;
+    g_mutex_unlock(&m->lock);
+    mig_stream_free(in->stream);
+    in->stream = NULL;
+    mig_end_clear(&in->end);
+    trace_migration_incoming(ok);
+    migration_set_any(m, &m->in_status, ok ? MIGRATION_STATUS_COMPLETED
+                                           : MIGRATION_STATUS_FAILED);
+    return NULL;
+}
+
+/* ---- what the main loop does with it ---- */
+
+bool incoming_start(Migration *m, MigEnd *end, bool exit_on_error,
+                    Error **errp)
+{
+    MigIn *in = g_new0(MigIn, 1);
+
+    in->m = m;
+    in->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (in->cancel_fd < 0) {
+        error_setg_errno(errp, errno, "starting a migration: eventfd");
+        mig_end_clear(end);
+        g_free(in);
+        return false;
+    }
+    in->exit_on_error = exit_on_error;
+    in->end = *end;
+    if (end->local) {
+        in->local = mig_socket_address_copy(end->local);
+    }
+    globalstate_forget(m->globalstate);
+    g_mutex_lock(&m->lock);
+    m->in = in;
+    g_mutex_unlock(&m->lock);
+    migration_set_any(m, &m->in_status, MIGRATION_STATUS_SETUP);
+    in->thread = thread_start("mig/dst/main", incoming_main, in);
+    return true;
+}
+
+void incoming_cancel(MigIn *in)
+{
+    Migration *m = in->m;
+    uint64_t one = 1;
+
+    g_mutex_lock(&m->lock);
+    in->cancelled = true;
+    if (in->ch) {
+        io_channel_shutdown(in->ch, IO_SHUTDOWN_BOTH);
+    }
+    g_mutex_unlock(&m->lock);
+    if (write(in->cancel_fd, &one, sizeof(one)) < 0) {
+        warn_report("ending a migration: %s", g_strerror(errno));
+    }
+}
+
+void incoming_free(MigIn *in)
+{
+    if (!in) {
+        return;
+    }
+    g_thread_join(in->thread);
+    close(in->cancel_fd);
+    qapi_free_SocketAddress(in->local);
+    g_free(in->error);
+    g_free(in);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One machine's migrations, as the files of their life cycle share them:
+ * migration.c (the object, settings, statuses), outgoing.c, switchover of it in
+ * outgoing-switch.c, return-path.c, incoming.c, and what answers monitors.
+ *
+ * Lock order: big lock, Migration.status_lock, Migration.lock. The last is a
+ * leaf, held for copies only; waits are on it, through Migration.changed.
+ */
+#ifndef GODWIT_MIGRATION_MIGRATION_INT_H
+#define GODWIT_MIGRATION_MIGRATION_INT_H
+
+#include "migration/channel.h"
+#include "migration/globalstate.h"
+#include "migration/iterate.h"
+#include "migration/options.h"
+#include "migration/pending.h"
+#include "migration/predict.h"
+#include "migration/ram.h"
+#include "migration/savevm.h"
+#include "migration/stats.h"
+#include "migration/stream-owner.h"
+#include "migration/switchover.h"
+#include "migration/throttle.h"
+#include "qapi/qapi-types-run-state.h"
+#include "system/module.h"
+#include "system/vm.h"
+
+typedef struct Migration Migration;
+typedef struct MigOut MigOut;
+typedef struct MigIn MigIn;
+
+struct Migration {
+    /* Constant */
+    Vm *vm;
+    Clock *clock;
+    Ram *ram;
+    GlobalState *globalstate;
+    MigPending *pending;
+    MigPredictor *predictor;
+
+    /* Big lock */
+    MigOut *out;                /* the present attempt, or the last; or NULL */
+    MigIn *in;
+    GArray *blockers;           /* of MigBlocker */
+    unsigned last_blocker;
+
+    GMutex status_lock;         /* a status and its event, in one order */
+
+    GMutex lock;
+    GCond changed;
+    /* Under lock */
+    MigOptions options;
+    MigrationStatus out_status;
+    MigrationStatus in_status;
+    uint64_t kicks;             /* what may cut a wait short happened */
+};
+
+/* What the source knows of the other side's answers; under Migration.lock. */
+typedef struct MigReturn {
+    bool opened;
+    GThread *thread;            /* big lock, or the outgoing thread */
+    bool ended;                 /* nothing more will come */
+    char *error;                /* why it ended, if that was wrong; or NULL */
+    bool taken_over;            /* SHUT said so */
+    int64_t taken_over_ns;
+    unsigned acks_owed;
+    /* The PING that is out: 0: none */
+    uint32_t ping;
+    int64_t ping_ns;            /* when it was sent; a burst: when that began */
+    uint64_t ping_bytes;        /* of the burst; 0: a round trip */
+    uint32_t last_ping;
+    /* The answers of the blackout; 0: not yet */
+    int64_t modules_loaded_ns;
+    int64_t states_loaded_ns;
+} MigReturn;
+
+/* Values of the PINGs whose answers mean something of their own. */
+#define MIG_PING_FIRST 1
+#define MIG_PING_MODULES UINT32_C(0x80000001)
+#define MIG_PING_STATES UINT32_C(0x80000002)
+
+struct MigOut {
+    /* Constant once the thread runs */
+    Migration *m;
+    GThread *thread;
+    int cancel_fd;              /* eventfd: ends a connect */
+    int64_t start_ns;
+    bool caps[MIGRATION_CAPABILITY__MAX]; /* as they were at the start */
+
+    /* The outgoing thread */
+    MigEnd end;
+    SaveVM *sv;
+    MigThrottle throttle;
+    int64_t throttle_period_ns; /* RamStats.period_ns that was looked at */
+    bool guest_stopped;         /* by this migration */
+    bool gave_holdings;
+    RunState old_state;         /* what the guest did before */
+    uint64_t blackout_offset;   /* counters.sent_bytes when it began */
+
+    /* The outgoing thread writes, under lock; it reads without */
+    MigStream *stream;          /* NULL before and after */
+    IoChannel *ch;              /* what a cancel shuts down */
+    MigSwitchover so;
+
+    /* Under lock */
+    bool cancelled;
+    bool continued;             /* migrate-continue */
+    bool end_sent;              /* the destination may take over from here */
+    bool done;                  /* the thread does nothing more */
+    char *error;                /* why it failed, or NULL */
+    MigReturn rp;
+    int64_t setup_ns;           /* -1: not yet */
+    int64_t total_ns;           /* -1: runs */
+    MigStreamCounters counters; /* last known */
+    uint64_t precopy_bytes;     /* sent before the blackout; once it began */
+
+    /* The outgoing thread writes, any reads: atomics within */
+    MigLoop loop;
+    MigStats stats;
+};
+
+struct MigIn {
+    /* Constant once the thread runs */
+    Migration *m;
+    GThread *thread;
+    int cancel_fd;              /* eventfd: ends an accept */
+    bool exit_on_error;
+
+    /* The incoming thread */
+    MigEnd end;
+    MigStream *stream;
+    bool rp_open;               /* the source wants answers */
+
+    /* Under lock */
+    IoChannel *ch;
+    SocketAddress *local;       /* where it listens */
+    bool cancelled;
+    bool done;
+    char *error;
+};
+
+/* ---- migration.c ---- */
+
+/* The Vm's; made by the module, or by a test. Main thread, big lock. */
+Migration *migration_new(Vm *vm, Clock *clock);
+/* Cancels and joins what runs. Big lock held; dropped while it waits. */
+void migration_free(Migration *m);
+
+/*
+ * Moves a status (&m->out_status or &m->in_status) and sends the event. False:
+ * it is not @from, or the table does not have the move. Locks not held.
+ */
+bool migration_set(Migration *m, MigrationStatus *status,
+                   MigrationStatus from, MigrationStatus to);
+/* As above, from whatever it is. */
+bool migration_set_any(Migration *m, MigrationStatus *status,
+                       MigrationStatus to);
+MigrationStatus migration_status(Migration *m, const MigrationStatus *status);
+
+uint64_t migration_param(Migration *m, MigParam param);
+bool migration_cap(Migration *m, MigrationCapability cap);
+
+/* Settings have changed: what runs takes notice. */
+void migration_kick(Migration *m);
+
+/* The first reason not to migrate out now. Big lock. */
+bool migration_check_possible(Migration *m, Error **errp);
+
+/* What both sides must agree on; valid while the Vm lives. */
+SaveVMConfig migration_savevm_config(Migration *m);
+
+/* ---- outgoing.c ---- */
+
+/*
+ * Starts to send to @end (whose contents are taken over). The status is setup
+ * when it returns. Big lock.
+ */
+bool outgoing_start(Migration *m, MigEnd *end, Error **errp);
+void outgoing_cancel(MigOut *out);
+/* Joins the thread, if it has done its work, and frees. Big lock. */
+void outgoing_reap(Migration *m);
+void outgoing_free(MigOut *out);
+
+/* Whether it has been told to stop, or the other side has. */
+bool outgoing_stopped(MigOut *out);
+/* Waits on m->changed until @deadline_ns of the host's clock. Lock held. */
+bool outgoing_wait(MigOut *out, int64_t deadline_ns);
+
+/* ---- outgoing-switch.c ---- */
+
+/* The blackout, up to the moment at which the destination has taken over. */
+bool outgoing_switch_over(MigOut *out, Error **errp);
+/* Lets the guest go on here, as it did before. Big lock. */
+void outgoing_resume_guest(MigOut *out);
+
+/* ---- return-path.c ---- */
+
+enum {
+    MIG_RP_MSG_INVALID = 0,
+    MIG_RP_MSG_SHUT = 1,
+    MIG_RP_MSG_PONG = 2,
+    MIG_RP_MSG_REQ_PAGES_ID = 3,
+    MIG_RP_MSG_REQ_PAGES = 4,
+    MIG_RP_MSG_RECV_BITMAP = 5,
+    MIG_RP_MSG_RESUME_ACK = 6,
+    MIG_RP_MSG_SWITCHOVER_ACK = 7,
+};
+
+/* Source: reads until SHUT, the end or an error, on a thread of its own. */
+void return_path_start(MigOut *out);
+/* Source: sends PING @value, whose answer is timed. */
+bool return_path_ping(MigOut *out, uint32_t value, int64_t from_ns,
+                      uint64_t bytes, Error **errp);
+/* Destination: sends a message with a 32-bit value. Incoming thread. */
+bool return_path_send(IoChannel *ch, uint16_t type, uint32_t value,
+                      Error **errp);
+
+/* ---- incoming.c ---- */
+
+bool incoming_start(Migration *m, MigEnd *end, bool exit_on_error,
+                    Error **errp);
+/* Makes it fail soon. */
+void incoming_cancel(MigIn *in);
+void incoming_free(MigIn *in);
+
+strList *migration_blocked_reasons(Migration *m);
+
+/* ---- migration-qmp.c, migration-info.c, migration-hmp.c ---- */
+
+/* What query-migrate answers. Any thread that holds the big lock. */
+MigrationInfo *migration_info(Migration *m);
+
+extern const HmpCommand migration_hmp_commands[];
+
+/* Takes @addr over; for -incoming too. Big lock. */
+bool migration_start_incoming(Migration *m, MigrationAddress *addr,
+                              bool exit_on_error, Error **errp);
+
+#endif

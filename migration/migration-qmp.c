@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands of qapi/migration.json. Main loop, big lock. */
+#include "migration/migration-int.h"
+#include "migration/migration.h"
+#include "migration/status.h"
+#include "qapi/qapi-commands-migration.h"
+#include "system/runstate.h"
+
+bool qmp_migrate(Vm *vm, const char *uri, bool has_channels,
+                 MigrationChannelList *channels, bool has_detach, bool detach,
+                 bool has_resume, bool resume, Error **errp)
+{
+    Migration *m = vm->migration;
+    g_autoptr(MigrationAddress) addr = NULL;
+    MigEnd end = { .listen_fd = -1 };
+
+    (void)has_channels;
+    (void)has_detach;
+    (void)detach;
+    addr = mig_address_from_args(uri, channels, errp);
+    if (!addr) {
+        return false;
+    }
+    if (has_resume && resume) {
+        error_setg(errp, "Cannot resume if there is no paused migration");
+        return false;
+    }
+    if (!migration_check_possible(m, errp)) {
+        return false;
+    }
+    if (!mig_transport_of(addr)->open_output(vm, &addr, &end, errp)) {
+        mig_end_clear(&end);
+        return false;
+    }
+    return outgoing_start(m, &end, errp);
+}
+
+bool migration_start_incoming(Migration *m, MigrationAddress *addr_taken,
+                              bool exit_on_error, Error **errp)
+{
+    g_autoptr(MigrationAddress) addr = addr_taken;
+    MigEnd end = { .listen_fd = -1 };
+
+    if (m->in) {
+        error_setg(errp, "The incoming migration has already been started");
+        return false;
+    }
+    if (!mig_transport_of(addr)->open_input(m->vm, &addr, &end, errp)) {
+        mig_end_clear(&end);
+        return false;
+    }
+    return incoming_start(m, &end, exit_on_error, errp);
+}
+
+bool qmp_migrate_incoming(Vm *vm, const char *uri, bool has_channels,
+                          MigrationChannelList *channels,
+                          bool has_exit_on_error, bool exit_on_error,
+                          Error **errp)
+{
+    Migration *m = vm->migration;
+    MigrationAddress *addr;
+
+    (void)has_channels;
+    if (m->in) {
+        error_setg(errp, "The incoming migration has already been started");
+        return false;
+    }
+    if (runstate_get(vm) != RUN_STATE_INMIGRATE) {
+        error_setg(errp, "'-incoming' was not specified on the command line");
+        return false;
+    }
+    addr = mig_address_from_args(uri, channels, errp);
+    return addr && migration_start_incoming(
+        m, addr, !has_exit_on_error || exit_on_error, errp);
+}
+
+bool qmp_migrate_cancel(Vm *vm, Error **errp)
+{
+    Migration *m = vm->migration;
+
+    (void)errp;
+    if (m->out) {
+        outgoing_cancel(m->out);
+    }
+    return true;
+}
+
+bool qmp_migrate_continue(Vm *vm, MigrationStatus state, Error **errp)
+{
+    Migration *m = vm->migration;
+    MigrationStatus now = migration_status(m, &m->out_status);
+
+    if (now != state) {
+        error_setg(errp, "Migration not in expected state: it is '%s', not "
+                   "'%s'", MigrationStatus_str(now),
+                   MigrationStatus_str(state));
+        return false;
+    }
+    if (state != MIGRATION_STATUS_PRE_SWITCHOVER) {
+        error_setg(errp, "migrate-continue goes on from 'pre-switchover' "
+                   "only, not from '%s'", MigrationStatus_str(state));
+        return false;
+    }
+    g_mutex_lock(&m->lock);
+    m->out->continued = true;
+    g_cond_broadcast(&m->changed);
+    g_mutex_unlock(&m->lock);
+    return true;
+}
+
+bool qmp_migrate_pause(Vm *vm, Error **errp)
+{
+    Migration *m = vm->migration;
+
+    error_setg(errp, "migrate-pause works in postcopy only; the status is "
+               "'%s'", MigrationStatus_str(migration_status(m,
+                                                            &m->out_status)));
+    return false;
+}
+
+bool qmp_query_migrate(Vm *vm, MigrationInfo **ret, Error **errp)
+{
+    (void)errp;
+    *ret = migration_info(vm->migration);
+    return true;
+}
+
+bool qmp_migrate_set_capabilities(Vm *vm,
+                                  MigrationCapabilityStatusList *capabilities,
+                                  Error **errp)
+{
+    Migration *m = vm->migration;
+    bool running = migration_is_running(vm), ok;
+
+    g_mutex_lock(&m->lock);
+    ok = mig_options_set_caps(&m->options, capabilities, running, errp);
+    g_mutex_unlock(&m->lock);
+    return ok;
+}
+
+bool qmp_query_migrate_capabilities(Vm *vm,
+                                    MigrationCapabilityStatusList **ret,
+                                    Error **errp)
+{
+    Migration *m = vm->migration;
+
+    (void)errp;
+    g_mutex_lock(&m->lock);
+    *ret = mig_options_get_caps(&m->options);
+    g_mutex_unlock(&m->lock);
+    return true;
+}
+
+bool qmp_migrate_set_parameters(Vm *vm, MigrationParameters *arg,
+                                Error **errp)
+{
+    Migration *m = vm->migration;
+    bool running = migration_is_running(vm), ok;
+
+    g_mutex_lock(&m->lock);
+    ok = mig_options_set_params(&m->options, arg, running, errp);
+    g_mutex_unlock(&m->lock);
+    if (ok) {
+        migration_kick(m);
+    }
+    return ok;
+}
+
+bool qmp_query_migrate_parameters(Vm *vm, MigrationParameters **ret,
+                                  Error **errp)
+{
+    Migration *m = vm->migration;
+
+    (void)errp;
+    g_mutex_lock(&m->lock);
+    *ret = mig_options_get_params(&m->options);
+    g_mutex_unlock(&m->lock);
+    return true;
+}

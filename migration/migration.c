@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A machine's Migration: settings, statuses, blockers, and the module that
+ * starts with the machine. Main loop, but for the small functions that the
+ * migration threads use too. Locks: migration-int.h.
+ */
+#include <string.h>
+
+#include "migration/blocker.h"
+#include "migration/migration-int.h"
+#include "migration/migration.h"
+#include "migration/status.h"
+#include "qapi/qapi-events-migration.h"
+#include "system/holdings.h"
+#include "system/machine.h"
+#include "system/runstate.h"
+#include "trace/trace-migration.h"
+
+typedef struct MigBlocker {
+    unsigned id;
+    char *reason;
+} MigBlocker;
+
+static void blocker_clear(void *opaque)
+{
+    g_free(((MigBlocker *)opaque)->reason);
+}
+
+Migration *migration_new(Vm *vm, Clock *clock)
+{
+    Migration *m = g_new0(Migration, 1);
+
+    m->vm = vm;
+    m->clock = clock;
+    g_mutex_init(&m->status_lock);
+    g_mutex_init(&m->lock);
+    g_cond_init(&m->changed);
+    mig_options_init(&m->options);
+    m->pending = mig_pending_new(clock);
+    m->predictor = mig_predictor_new();
+    m->blockers = g_array_new(FALSE, FALSE, sizeof(MigBlocker));
+    g_array_set_clear_func(m->blockers, blocker_clear);
+    m->globalstate = globalstate_new(vm);
+    m->ram = ram_new(vm, clock);
+    vm->migration = m;
+    return m;
+}
+
+void migration_free(Migration *m)
+{
+    if (!m) {
+        return;
+    }
+    if (m->out) {
+        outgoing_cancel(m->out);
+    }
+    if (m->in) {
+        incoming_cancel(m->in);
+    }
+    vm_unlock(m->vm);
+    outgoing_reap(m);
+    incoming_free(m->in);
+    vm_lock(m->vm);
+    m->vm->migration = NULL;
+    ram_free(m->ram);
+    globalstate_free(m->globalstate);
+    mig_predictor_free(m->predictor);
+    mig_pending_free(m->pending);
+    g_array_unref(m->blockers);
+    g_cond_clear(&m->changed);
+    g_mutex_clear(&m->lock);
+    g_mutex_clear(&m->status_lock);
+    g_free(m);
+}
+
+/* ---- statuses ---- */
+
+static bool set_status(Migration *m, MigrationStatus *status,
+                       const MigrationStatus *from, MigrationStatus to)
+{
+    MigrationStatus was;
+    bool ok, events;
+
+    g_mutex_lock(&m->status_lock);
+    g_mutex_lock(&m->lock);
+    was = from ? *from : *status;
+    ok = mig_status_set(status, was, to);
+    events = m->options.caps[MIGRATION_CAPABILITY_EVENTS];
+    m->kicks++;
+    g_cond_broadcast(&m->changed);
+    g_mutex_unlock(&m->lock);
+    trace_migration_status(MigrationStatus_str(was), MigrationStatus_str(to),
+                           ok);
+    if (ok && events) {
+        qapi_event_send_migration(m->vm, to);
+    }
+    g_mutex_unlock(&m->status_lock);
+    return ok;
+}
+
+bool migration_set(Migration *m, MigrationStatus *status, MigrationStatus from,
+                   MigrationStatus to)
+{
+    return set_status(m, status, &from, to);
+}
+
+bool migration_set_any(Migration *m, MigrationStatus *status,
+                       MigrationStatus to)
+{
+    return set_status(m, status, NULL, to);
+}
+
+MigrationStatus migration_status(Migration *m, const MigrationStatus *status)
+{
+    MigrationStatus res;
+
+    g_mutex_lock(&m->lock);
+    res = *status;
+    g_mutex_unlock(&m->lock);
+    return res;
+}
+
+bool migration_is_running(Vm *vm)
+{
+    Migration *m = vm->migration;
+    bool running;
+
+    if (!m) {
+        return false;
+    }
+    g_mutex_lock(&m->lock);
+    running = mig_status_is_running(m->out_status) ||
+              mig_status_is_running(m->in_status);
+    g_mutex_unlock(&m->lock);
+    return running;
+}
+
+/* ---- settings ---- */
+
+uint64_t migration_param(Migration *m, MigParam param)
+{
+    uint64_t val;
+
+    g_mutex_lock(&m->lock);
+    val = m->options.params[param];
+    g_mutex_unlock(&m->lock);
+    return val;
+}
+
+bool migration_cap(Migration *m, MigrationCapability cap)
+{
+    bool on;
+
+    g_mutex_lock(&m->lock);
+    on = m->options.caps[cap];
+    g_mutex_unlock(&m->lock);
+    return on;
+}
+
+void migration_kick(Migration *m)
+{
+    g_mutex_lock(&m->lock);
+    if (m->out && m->out->stream && m->out->so.phase == MIG_PHASE_NONE) {
+        mig_stream_set_rate_limit(m->out->stream,
+                                  m->options.params[MIG_PARAM_MAX_BANDWIDTH]);
+    }
+    m->kicks++;
+    g_cond_broadcast(&m->changed);
+    g_mutex_unlock(&m->lock);
+}
+
+SaveVMConfig migration_savevm_config(Migration *m)
+{
+    const MachineConfig *config = m->vm->config;
+
+    return (SaveVMConfig) {
+        .machine = config && config->type ? config->type : "none",
+        .uuid = m->vm->uuid_set ? m->vm->uuid : NULL,
+        .validate_uuid = migration_cap(m, MIGRATION_CAPABILITY_VALIDATE_UUID),
+    };
+}
+
+/* ---- blockers ---- */
+
+bool migration_add_blocker(Vm *vm, const char *reason, unsigned *id,
+                           Error **errp)
+{
+    Migration *m = vm->migration;
+    MigBlocker blocker;
+
+    *id = 0;
+    if (!m) {
+        return true;
+    }
+    if (migration_is_running(vm)) {
+        error_setg(errp, "disallowing migration while one is under way "
+                   "(reason: %s)", reason);
+        return false;
+    }
+    blocker.id = *id = ++m->last_blocker;
+    blocker.reason = g_strdup(reason);
+    g_array_append_val(m->blockers, blocker);
+    return true;
+}
+
+void migration_del_blocker(Vm *vm, unsigned *id)
+{
+    Migration *m = vm->migration;
+
+    for (guint i = 0; m && *id && i < m->blockers->len; i++) {
+        if (g_array_index(m->blockers, MigBlocker, i).id == *id) {
+            g_array_remove_index(m->blockers, i);
+            break;
+        }
+    }
+    *id = 0;
+}
+
+strList *migration_blocked_reasons(Migration *m)
+{
+    strList *list = NULL, **tail = &list;
+
+    for (guint i = 0; i < m->blockers->len; i++) {
+        MigBlocker *blocker = &g_array_index(m->blockers, MigBlocker, i);
+
+        QAPI_LIST_APPEND(tail, g_strdup(blocker->reason));
+    }
+    return list;
+}
+
+bool migration_check_possible(Migration *m, Error **errp)
+{
+    if (migration_is_running(m->vm)) {
+        error_setg(errp, "There's a migration process in progress");
+        return false;
+    }
+    if (runstate_get(m->vm) == RUN_STATE_INMIGRATE) {
+        error_setg(errp, "Guest is waiting for an incoming migration");
+        return false;
+    }
+    if (runstate_get(m->vm) == RUN_STATE_POSTMIGRATE) {
+        error_setg(errp, "Can't migrate a guest that has migrated away: it "
+                   "may run elsewhere; 'cont' makes it run here");
+        return false;
+    }
+    if (m->blockers->len) {
+        error_setg(errp, "%s",
+                   g_array_index(m->blockers, MigBlocker, 0).reason);
+        return false;
+    }
+    return savevm_check_migratable(m->vm, errp);
+}
+
+/* ---- the module ---- */
+
+static bool module_create(Vm *vm, Error **errp)
+{
+    (void)errp;
+    migration_new(vm, vm->host_clock);
+    return true;
+}
+
+static bool parse_incoming(Vm *vm, const char *argument, Error **errp)
+{
+    if (strcmp(argument, "defer") != 0) {
+        g_autoptr(MigrationAddress) addr = NULL;
+
+        /* Said now what is wrong with it; opened when the machine is there. */
+        addr = migration_incoming_address(argument, errp);
+        if (!addr) {
+            return false;
+        }
+    }
+    g_free(vm->config->incoming);
+    vm->config->incoming = g_strdup(argument);
+    if (runstate_get(vm) != RUN_STATE_INMIGRATE) {
+        holdings_wait(vm);
+        runstate_set(vm, RUN_STATE_INMIGRATE);
+    }
+    return true;
+}
+
+static const CliOption migration_cli_options[] = {
+    { "incoming", "defer|URI|CHANNEL",
+      "waits for a guest to come in: at once from URI (tcp:, unix:, fd:,\n"
+      "exec:, file:) or a channel in JSON, or when migrate-incoming says so",
+      parse_incoming },
+    { NULL },
+};
+
+static bool module_configure(Vm *vm, Error **errp)
+{
+    Migration *m = vm->migration;
+    GPtrArray *globals = vm->config->globals;
+
+    for (guint i = 0; globals && i < globals->len; i++) {
+        const GlobalProperty *g = globals->pdata[i];
+
+        if (strcmp(g->driver, "migration") == 0 &&
+            !mig_options_set_global(&m->options, g->property, g->value,
+                                    errp)) {
+            error_prepend(errp, "-global migration.%s=%s: ", g->property,
+                          g->value);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool module_ready(Vm *vm, Error **errp)
+{
+    MigrationAddress *addr;
+
+    if (!vm->config->incoming || strcmp(vm->config->incoming, "defer") == 0) {
+        return true;
+    }
+    addr = migration_incoming_address(vm->config->incoming, errp);
+    if (!addr || !migration_start_incoming(vm->migration, addr, true, errp)) {
+        error_prepend(errp, "-incoming %s: ", vm->config->incoming);
+        return false;
+    }
+    return true;
+}
+
+static void module_destroy(Vm *vm)
+{
+    migration_free(vm->migration);
+    savevm_destroy(vm);
+}
+
+const VmModule migration_vm_module = {
+    .name = "migration",
+    .create = module_create,
+    .options = migration_cli_options,
+    .hmp = migration_hmp_commands,
+    .configure = module_configure,
+    .ready = module_ready,
+    .destroy = module_destroy,
+};

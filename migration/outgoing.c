@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One outgoing migration, from start to clean-up: the thread "mig/src/main".
+ * Started, cancelled and joined by the main loop; the blackout itself is in
+ * outgoing-switch.c. Locks: migration-int.h.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "migration/migration-int.h"
+#include "qapi/qapi-events-migration.h"
+#include "system/cpu.h"
+#include "system/runstate.h"
+#include "trace/trace-migration.h"
+#include "util/log.h"
+#include "util/thread.h"
+
+/* How long set-up waits for the answer to a PING. */
+#define FIRST_PONG_NS (100 * INT64_C(1000000))
+
+/* ---- waiting and being stopped ---- */
+
+bool outgoing_wait(MigOut *out, int64_t deadline_ns)
+{
+    return g_cond_wait_until(&out->m->changed, &out->m->lock,
+                             deadline_ns / 1000);
+}
+
+/* Lock held. */
+static bool is_stopped(const MigOut *out)
+{
+    return out->cancelled || out->rp.ended;
+}
+
+bool outgoing_stopped(MigOut *out)
+{
+    bool stopped;
+
+    g_mutex_lock(&out->m->lock);
+    stopped = is_stopped(out);
+    g_mutex_unlock(&out->m->lock);
+    return stopped;
+}
+
+/* ---- the loop's operations ---- */
+
+static void loop_counters(void *opaque, MigStreamCounters *counters)
+{
+    MigOut *out = opaque;
+
+    mig_stream_counters(out->stream, counters);
+}
+
+static void loop_query(void *opaque, bool exact, GArray *modules)
+{
+    MigOut *out = opaque;
+    MigStreamCounters counters;
+    RamStats ram;
+
+    savevm_query_pending(out->sv, exact, modules);
+    mig_stream_counters(out->stream, &counters);
+    ram_get_stats(out->m->ram, &ram);
+    mig_stats_sample(&out->stats, clock_now_ns(out->m->clock),
+                     counters.sent_bytes, ram.normal_pages + ram.zero_pages);
+}
+
+static MigIterate loop_iterate(void *opaque, Error **errp)
+{
+    MigOut *out = opaque;
+
+    return savevm_iterate(out->sv, errp);
+}
+
+static int64_t loop_rate_wait(void *opaque)
+{
+    MigOut *out = opaque;
+
+    return mig_stream_rate_wait_ns(out->stream);
+}
+
+static void loop_wait(void *opaque, int64_t ns)
+{
+    MigOut *out = opaque;
+    Migration *m = out->m;
+    int64_t deadline = clock_now_ns(m->clock) + ns;
+    uint64_t kicks;
+
+    g_mutex_lock(&m->lock);
+    kicks = m->kicks;
+    while (kicks == m->kicks && !is_stopped(out) &&
+           outgoing_wait(out, deadline)) {
+    }
+    g_mutex_unlock(&m->lock);
+}
+
+static bool loop_stopped(void *opaque)
+{
+    return outgoing_stopped(opaque);
+}
+
+static void loop_terms(void *opaque, MigSwitchoverTerms *terms)
+{
+    MigOut *out = opaque;
+    Migration *m = out->m;
+
+    g_mutex_lock(&m->lock);
+    *terms = (MigSwitchoverTerms) {
+        .downtime_limit_ms = m->options.params[MIG_PARAM_DOWNTIME_LIMIT],
+        .avail_bandwidth_bps =
+            m->options.params[MIG_PARAM_AVAIL_SWITCHOVER_BANDWIDTH],
+        .acks_owed = out->rp.acks_owed,
+    };
+    g_mutex_unlock(&m->lock);
+}
+
+/* Slows the guest down if it outruns the wire: a period has passed. */
+static void throttle(MigOut *out)
+{
+    MigOptions options;
+    unsigned percent;
+    RamStats ram;
+
+    if (!out->caps[MIGRATION_CAPABILITY_AUTO_CONVERGE]) {
+        return;
+    }
+    ram_get_stats(out->m->ram, &ram);
+    if (ram.period_ns == out->throttle_period_ns) {
+        return;
+    }
+    out->throttle_period_ns = ram.period_ns;
+    g_mutex_lock(&out->m->lock);
+    options = out->m->options;
+    g_mutex_unlock(&out->m->lock);
+    percent = mig_throttle_update(&out->throttle, &options,
+                                  ram.period_dirty_bytes,
+                                  ram.period_sent_bytes);
+    trace_migration_throttle(ram.period_dirty_bytes, ram.period_sent_bytes,
+                             percent);
+    cpus_set_throttle(out->m->vm, percent);
+}
+
+static void loop_pass_begun(void *opaque, uint64_t pass)
+{
+    MigOut *out = opaque;
+
+    if (out->caps[MIGRATION_CAPABILITY_EVENTS]) {
+        qapi_event_send_migration_pass(out->m->vm, pass);
+    }
+    throttle(out);
+}
+
+static void loop_burst_ended(void *opaque, uint64_t bytes, int64_t start_ns)
+{
+    MigOut *out = opaque;
+    uint32_t value = 0;
+
+    g_mutex_lock(&out->m->lock);
+    if (out->rp.opened && out->rp.ping == 0) {
+        value = ++out->rp.last_ping;
+    }
+    g_mutex_unlock(&out->m->lock);
+    if (value) {
+        /* An error stays in the stream, and the next write finds it. */
+        return_path_ping(out, value, start_ns, bytes, NULL);
+    }
+}
+
+static const MigLoopOps loop_ops = {
+    .query = loop_query,
+    .iterate = loop_iterate,
+    .counters = loop_counters,
+    .rate_wait_ns = loop_rate_wait,
+    .wait = loop_wait,
+    .stopped = loop_stopped,
+    .terms = loop_terms,
+    .burst_ended = loop_burst_ended,
+    .pass_begun = loop_pass_begun,
+};
+
+/* ---- set-up ---- */
+
+static bool connect_end(MigOut *out, Error **errp)
+{
+    Migration *m = out->m;
+
+    if (!out->end.ch) {
+        const MigTransport *t = mig_transport_of(out->end.addr);
+
+        if (!t->connect(&out->end, out->cancel_fd, errp)) {
+            return false;
+        }
+    }
+    if (out->caps[MIGRATION_CAPABILITY_RETURN_PATH] && !out->end.two_way) {
+        error_setg(errp, "capability 'return-path' is on, and '%s' leads one "
+                   "way only; a socket is needed", out->end.ch->name);
+        return false;
+    }
+    g_mutex_lock(&m->lock);
+    out->ch = out->end.ch;
+    out->stream = mig_stream_new_output(out->ch, m->clock);
+    mig_stream_set_rate_limit(out->stream,
+                              m->options.params[MIG_PARAM_MAX_BANDWIDTH]);
+    g_mutex_unlock(&m->lock);
+    mig_stream_release_lock_of(out->stream, m->vm);
+    return true;
+}
+
+/* One PING, and its answer if that comes soon. */
+static bool measure_round_trip(MigOut *out, Error **errp)
+{
+    int64_t now = clock_now_ns(out->m->clock);
+    bool answered;
+
+    if (!return_path_ping(out, ++out->rp.last_ping, now, 0, errp)) {
+        return false;
+    }
+    g_mutex_lock(&out->m->lock);
+    while (out->rp.ping && !is_stopped(out) &&
+           outgoing_wait(out, now + FIRST_PONG_NS)) {
+    }
+    answered = out->rp.ping == 0;
+    g_mutex_unlock(&out->m->lock);
+    /* The first one also waited for the other side to wake up. */
+    if (answered && out->rp.last_ping == MIG_PING_FIRST) {
+        return measure_round_trip(out, errp);
+    }
+    return true;
+}
+
+static bool open_return_path(MigOut *out, Error **errp)
+{
+    if (!out->caps[MIGRATION_CAPABILITY_RETURN_PATH]) {
+        return true;
+    }
+    return_path_start(out);
+    return savevm_send_open_return_path(out->sv, errp) &&
+           measure_round_trip(out, errp);
+}
+
+static bool set_up(MigOut *out, Error **errp)
+{
+    Migration *m = out->m;
+    SaveVMConfig config = migration_savevm_config(m);
+    RamOptions ram = {
+        .detect_zero_pages = migration_param(m, MIG_PARAM_ZERO_PAGE_DETECTION)
+                             != ZERO_PAGE_DETECTION_NONE,
+    };
+    bool ok;
+
+    mig_predictor_begin(m->predictor);
+    out->sv = savevm_new(m->vm, out->stream, &config);
+    if (!savevm_write_header(out->sv, errp) || !open_return_path(out, errp)) {
+        return false;
+    }
+    vm_lock(m->vm);
+    ram_set_options(m->ram, &ram);
+    ok = savevm_setup(out->sv, errp);
+    vm_unlock(m->vm);
+    if (!ok) {
+        return false;
+    }
+    mig_stats_begin(&out->stats, clock_now_ns(m->clock));
+    mig_pending_begin(m->pending, loop_query, out);
+    mig_loop_init(&out->loop, &loop_ops, out, m->clock, m->pending,
+                  m->predictor);
+    g_mutex_lock(&m->lock);
+    out->setup_ns = clock_now_ns(m->clock) - out->start_ns;
+    g_mutex_unlock(&m->lock);
+    return true;
+}
+
+/* ---- the end ---- */
+
+/* What is kept of why it failed: the other side's reason if there is one. */
+static void note_error(MigOut *out, Error *err)
+{
+    g_mutex_lock(&out->m->lock);
+    if (out->rp.error && !out->cancelled) {
+        out->error = g_strdup(out->rp.error);
+    } else if (err && !out->cancelled) {
+        out->error = g_strdup(err->message);
+    }
+    g_mutex_unlock(&out->m->lock);
+    if (out->error) {
+        trace_migration_failed(out->error);
+    }
+}
+
+/* The status on the way to the last one, while things are undone. */
+static MigrationStatus begin_to_end(MigOut *out, bool ok)
+{
+    Migration *m = out->m;
+    bool cancelled;
+
+    if (ok) {
+        return MIGRATION_STATUS_COMPLETED;
+    }
+    g_mutex_lock(&m->lock);
+    cancelled = out->cancelled;
+    g_mutex_unlock(&m->lock);
+    if (cancelled) {
+        /* Refused if outgoing_cancel() has done it. */
+        migration_set_any(m, &m->out_status, MIGRATION_STATUS_CANCELLING);
+        return MIGRATION_STATUS_CANCELLED;
+    }
+    if (migration_status(m, &m->out_status) != MIGRATION_STATUS_SETUP) {
+        migration_set_any(m, &m->out_status, MIGRATION_STATUS_FAILING);
+    }
+    return MIGRATION_STATUS_FAILED;
+}
+
+static void end_return_path(MigOut *out)
+{
+    if (out->ch) {
+        io_channel_shutdown(out->ch, IO_SHUTDOWN_BOTH);
+    }
+    if (out->rp.thread) {
+        g_thread_join(out->rp.thread);
+        out->rp.thread = NULL;
+    }
+}
+
+/* The guest first; then all that could wait. */
+static void tear_down(MigOut *out, bool ok)
+{
+    Migration *m = out->m;
+    MigStream *stream = out->stream;
+
+    vm_lock(m->vm);
+    if (ok) {
+        runstate_set(m->vm, RUN_STATE_POSTMIGRATE);
+    } else {
+        outgoing_resume_guest(out);
+    }
+    cpus_set_throttle(m->vm, 0);
+    if (out->sv) {
+        savevm_cleanup(out->sv);
+    }
+    mig_pending_end(m->pending);
+    vm_unlock(m->vm);
+
+    mig_loop_clear(&out->loop);
+    savevm_free(out->sv);
+    out->sv = NULL;
+    g_mutex_lock(&m->lock);
+    if (stream) {
+        mig_stream_counters(stream, &out->counters);
+    }
+    out->stream = NULL;
+    out->ch = NULL;
+    g_mutex_unlock(&m->lock);
+    mig_stream_free(stream);
+    mig_end_clear(&out->end);
+}
+
+static void finish(MigOut *out, bool ok, Error *err)
+{
+    Migration *m = out->m;
+    MigrationStatus last;
+    RamStats ram;
+
+    if (!ok) {
+        end_return_path(out);
+        note_error(out, err);
+    }
+    last = begin_to_end(out, ok);
+    end_return_path(out);
+    tear_down(out, ok);
+
+    ram_get_stats(m->ram, &ram);
+    g_mutex_lock(&m->lock);
+    out->total_ns = clock_now_ns(m->clock) - out->start_ns;
+    out->done = true;
+    mig_stats_end(&out->stats, out->total_ns - MAX(out->setup_ns, 0),
+                  out->counters.sent_bytes, ram.normal_pages + ram.zero_pages);
+    g_mutex_unlock(&m->lock);
+    trace_migration_ended(MigrationStatus_str(last), out->total_ns,
+                          out->counters.sent_bytes);
+    migration_set_any(m, &m->out_status, last);
+}
+
+static bool run(MigOut *out, Error **errp)
+{
+    Migration *m = out->m;
+
+    if (!connect_end(out, errp) || !set_up(out, errp)) {
+        return false;
+    }
+    if (!migration_set(m, &m->out_status, MIGRATION_STATUS_SETUP,
+                       MIGRATION_STATUS_ACTIVE)) {
+        error_setg(errp, "cancelled");
+        return false;
+    }
+    switch (mig_loop_run(&out->loop, errp)) {
+    case MIG_STEP_SWITCHOVER:
+        return outgoing_switch_over(out, errp);
+    case MIG_STEP_STOPPED:
+        error_setg(errp, "stopped");
+        return false;
+    default:
+        return false;
+    }
+}
+
+static gpointer outgoing_main(gpointer opaque)
+{
+    MigOut *out = opaque;
+    Error *err = NULL;
+    bool ok = run(out, &err);
+
+    finish(out, ok, err);
+    g_clear_error(&err);
+    return NULL;
+}
+
+/* ---- what the main loop does with it ---- */
+
+bool outgoing_start(Migration *m, MigEnd *end, Error **errp)
+{
+    MigOut *out = g_new0(MigOut, 1);
+
+    out->m = m;
+    out->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (out->cancel_fd < 0) {
+        error_setg_errno(errp, errno, "starting a migration: eventfd");
+        mig_end_clear(end);
+        g_free(out);
+        return false;
+    }
+    outgoing_reap(m);
+    out->end = *end;
+    out->start_ns = clock_now_ns(m->clock);
+    out->setup_ns = out->total_ns = -1;
+    mig_switchover_init(&out->so, m->clock);
+    g_mutex_lock(&m->lock);
+    memcpy(out->caps, m->options.caps, sizeof(out->caps));
+    m->out = out;
+    g_mutex_unlock(&m->lock);
+    migration_set_any(m, &m->out_status, MIGRATION_STATUS_SETUP);
+    out->thread = thread_start("mig/src/main", outgoing_main, out);
+    return true;
+}
+
+void outgoing_cancel(MigOut *out)
+{
+    Migration *m = out->m;
+    uint64_t one = 1;
+    IoChannel *ch;
+    bool late;
+
+    g_mutex_lock(&m->lock);
+    if (out->done || out->cancelled) {
+        g_mutex_unlock(&m->lock);
+        return;
+    }
+    out->cancelled = true;
+    /* The destination may have taken over: the status waits for its word. */
+    late = out->end_sent;
+    ch = out->ch ? io_channel_ref(out->ch) : NULL;
+    m->kicks++;
+    g_cond_broadcast(&m->changed);
+    g_mutex_unlock(&m->lock);
+
+    if (!late) {
+        migration_set_any(m, &m->out_status, MIGRATION_STATUS_CANCELLING);
+    }
+    if (write(out->cancel_fd, &one, sizeof(one)) < 0) {
+        warn_report("cancelling a migration: %s", g_strerror(errno));
+    }
+    if (ch) {
+        io_channel_shutdown(ch, late && out->rp.opened ? IO_SHUTDOWN_WRITE
+                                                       : IO_SHUTDOWN_BOTH);
+        io_channel_unref(ch);
+    }
+}
+
+void outgoing_free(MigOut *out)
+{
+    if (!out) {
+        return;
+    }
+    close(out->cancel_fd);
+    g_free(out->error);
+    g_free(out->rp.error);
+    g_free(out);
+}
+
+void outgoing_reap(Migration *m)
+{
+    MigOut *out = m->out;
+
+    if (!out) {
+        return;
+    }
+    g_thread_join(out->thread);
+    g_mutex_lock(&m->lock);
+    m->out = NULL;
+    g_mutex_unlock(&m->lock);
+    outgoing_free(out);
+}
