@@ -123,30 +123,6 @@ static bool add_beside(Vm *vm, Error **errp)
     return true;
 }
 
-static void note_wish(Chardev *chr, void *opaque)
-{
-    if (chardev_wants_monitor(chr)) {
-        g_ptr_array_add(opaque, g_strdup(chardev_id(chr)));
-    }
-}
-
-/* A human monitor beside the serial port, for each "mon:" of -serial. */
-static bool make_beside(Vm *vm, Error **errp)
-{
-    g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
-    guint i;
-
-    chardev_foreach(vm, note_wish, ids);
-    for (i = 0; i < ids->len; i++) {
-        /* Each look-up gives a side of its own of what is shared. */
-        if (!monitor_add(vm, chardev_find(vm, ids->pdata[i]), false, false,
-                         errp)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool monitor_configure(Vm *vm, Error **errp)
 {
     GPtrArray *wanted = vm->monitors->wanted;
@@ -155,7 +131,6 @@ bool monitor_configure(Vm *vm, Error **errp)
     if (!add_beside(vm, errp)) {
         return false;
     }
-
     for (i = 0; i < wanted->len; i++) {
         MonitorWanted *one = wanted->pdata[i];
 
@@ -163,5 +138,5 @@ bool monitor_configure(Vm *vm, Error **errp)
             return false;
         }
     }
-    return make_beside(vm, errp);
+    return true;
 }

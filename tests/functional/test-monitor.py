@@ -5,6 +5,9 @@ and the human monitor."""
 import array
 import json
 import os
+import pty
+import select
+import signal
 import socket
 import unittest
 
@@ -300,6 +303,51 @@ class Clients(unittest.TestCase):
         while not text.endswith(b'(qemu) '):
             text += sock.recv(4096)
         self.assertIn(b'VM status: paused (prelaunch)\r\n', text)
+
+
+class Terminal(unittest.TestCase):
+    """A person at a terminal: the keys, the echo, the shared serial port."""
+
+    def run_keys(self, args, keys):
+        """What the terminal shows when keys are typed, one wait for each."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execv(harness.BINARY, [harness.BINARY] + args)
+        shown = b''
+        try:
+            for key, expected in keys:
+                os.write(fd, key)
+                text = b''
+                while expected not in text:
+                    self.assertTrue(select.select([fd], [], [], 30)[0],
+                                    f'{expected} not in {text}')
+                    text += os.read(fd, 4096)
+                shown += text
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(fd)
+        return shown
+
+    def test_editing(self):
+        self.run_keys(
+            ['-M', 'none', '-S', '-nodefaults', '-display', 'none',
+             '-monitor', 'stdio'],
+            [(b'', b'(qemu) '),
+             (b'info sta\t', b'info status '),
+             (b'\r', b'VM status: paused (prelaunch)'),
+             (b'\x1b[A', b'info status '),
+             (b'\r', b'VM status: paused (prelaunch)'),
+             (b'help q\t\r', b'quit|q -- ')])
+
+    def test_beside_serial(self):
+        shown = self.run_keys(
+            ['-M', 'virt', '-S', '-nographic', '-bios', 'none'],
+            [(b'', b'(qemu) '),
+             (b'\x01c', b''),
+             (b'info status\r', b'VM status: paused (prelaunch)')])
+        # One monitor, which greets once.
+        self.assertEqual(shown.count(b'monitor - type'), 1)
 
 
 class Life(unittest.TestCase):
