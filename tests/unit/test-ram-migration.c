@@ -9,6 +9,7 @@
 
 #include "migration-util.h"
 #include "migration/zero-page.h"
+#include "util/thread.h"
 
 #define PAGE GUEST_PAGE_SIZE
 
@@ -258,6 +259,152 @@ static void test_written_after_look(void)
     g_array_free(modules, TRUE);
     test_vm_clear(&src);
     test_vm_clear(&dst);
+}
+
+/* ---- a guest that writes all the time ---- */
+
+typedef struct Writer {
+    TestVm *t;
+    int stop;                   /* atomic */
+    uint64_t stores;            /* atomic */
+} Writer;
+
+/* As a device does: stores anywhere, then marks. Zeros now and then. */
+static gpointer writer_thread(gpointer opaque)
+{
+    Writer *w = opaque;
+    uint64_t size = w->t->rb->backing.size;
+    GRand *rand = g_rand_new_with_seed(1);
+
+    while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
+        uint64_t page = g_rand_int(rand) % (size / PAGE);
+        uint64_t at = page * PAGE + g_rand_int(rand) % (PAGE - 8);
+        uint8_t *host = w->t->rb->host;
+
+        if (g_rand_int(rand) % 8 == 0) {
+            memset(host + page * PAGE, 0, PAGE);
+            memory_mark_dirty(w->t->rb, page * PAGE, PAGE);
+        } else {
+            memset(host + at, g_rand_int(rand), 8);
+            memory_mark_dirty(w->t->rb, at, 8);
+        }
+        __atomic_fetch_add(&w->stores, 1, __ATOMIC_RELAXED);
+    }
+    g_rand_free(rand);
+    return NULL;
+}
+
+static void test_writing_guest(void)
+{
+    TestVm src, dst;
+    IoChannel *ch = io_channel_new_buffer();
+    MigStream *s;
+    SaveVM *sv;
+    GArray *modules = g_array_new(FALSE, FALSE, sizeof(SaveVMModule));
+    Writer w = { .t = &src };
+    RamStats stats;
+    GThread *thread;
+    const uint8_t *data;
+    Error *err = NULL;
+    size_t len;
+
+    test_vm_init(&src, 2000);
+    test_vm_init(&dst, 2000);
+    s = mig_stream_new_output(ch, clock_host());
+    sv = savevm_new(src.vm, s, &test_config);
+    thread = thread_start("writer", writer_thread, &w);
+    vm_lock(src.vm);
+    g_assert_true(savevm_write_header(sv, NULL));
+    g_assert_true(savevm_setup(sv, NULL));
+    vm_unlock(src.vm);
+    for (int pass = 0; pass < 30; pass++) {
+        while (__atomic_load_n(&w.stores, __ATOMIC_RELAXED) < 100u * pass) {
+            g_thread_yield();
+        }
+        savevm_iterate(sv, NULL);
+        savevm_query_pending(sv, true, modules);
+    }
+    __atomic_store_n(&w.stop, 1, __ATOMIC_RELAXED);
+    g_thread_join(thread);
+    vm_lock(src.vm);
+    g_assert_true(savevm_complete_live(sv, NULL));
+    g_assert_true(savevm_save_devices(sv, NULL, NULL));
+    g_assert_true(savevm_write_end(sv, NULL));
+    ram_get_stats(src.ram, &stats);
+    g_assert_cmpuint(stats.remaining_bytes, ==, 0);
+    g_assert_cmpuint(stats.syncs, ==, 31);
+    savevm_cleanup(sv);
+    vm_unlock(src.vm);
+    savevm_free(sv);
+    mig_stream_free(s);
+    g_assert_cmpuint(w.stores, >=, 2900);
+
+    data = io_channel_buffer_data(ch, &len);
+    test_load(&dst, &test_config, data, len, &err);
+    g_assert_no_error(err);
+    assert_same_memory(&src, &dst);
+    io_channel_unref(ch);
+    g_array_free(modules, TRUE);
+    test_vm_clear(&src);
+    test_vm_clear(&dst);
+}
+
+/* Numbers of a period: on a clock that the test moves. */
+typedef struct TestClock {
+    Clock clock;
+    int64_t ns;
+} TestClock;
+
+static int64_t test_now(Clock *clock)
+{
+    return ((TestClock *)clock)->ns;
+}
+
+static void test_dirty_rate(void)
+{
+    TestClock clock = { .clock = { test_now }, .ns = 1 };
+    TestVm t;
+    IoChannel *ch = io_channel_new_buffer();
+    MigStream *s = mig_stream_new_output(ch, &clock.clock);
+    GArray *modules = g_array_new(FALSE, FALSE, sizeof(SaveVMModule));
+    RamStats stats;
+    SaveVM *sv;
+
+    test_vm_init(&t, 1000);
+    vm_lock(t.vm);
+    ram_free(t.ram);
+    t.ram = ram_new(t.vm, &clock.clock);
+    sv = savevm_new(t.vm, s, &test_config);
+    g_assert_true(savevm_write_header(sv, NULL));
+    g_assert_true(savevm_setup(sv, NULL));
+    vm_unlock(t.vm);
+    g_assert_cmpint(savevm_iterate(sv, NULL), ==, MIG_ITERATE_DONE);
+    ram_get_stats(t.ram, &stats);
+    g_assert_cmpuint(stats.dirty_pages_rate, ==, 0);
+    g_assert_cmpuint(stats.zero_pages, ==, 1000);
+
+    for (int i = 0; i < 50; i++) {
+        fill_page(&t, i, 1);
+    }
+    clock.ns += 50 * 1000000;
+    savevm_query_pending(sv, true, modules);    /* too early to say */
+    ram_get_stats(t.ram, &stats);
+    g_assert_cmpuint(stats.dirty_pages_rate, ==, 0);
+    clock.ns += 450 * 1000000;
+    savevm_query_pending(sv, true, modules);
+    ram_get_stats(t.ram, &stats);
+    g_assert_cmpuint(stats.dirty_pages_rate, ==, 100);
+    g_assert_cmpuint(stats.period_dirty_bytes, ==, 50 * PAGE);
+    g_assert_cmpint(stats.period_ns, ==, 500 * 1000000);
+    g_assert_cmpuint(stats.remaining_bytes, ==, 50 * PAGE);
+    vm_lock(t.vm);
+    savevm_cleanup(sv);
+    vm_unlock(t.vm);
+    savevm_free(sv);
+    mig_stream_free(s);
+    io_channel_unref(ch);
+    g_array_free(modules, TRUE);
+    test_vm_clear(&t);
 }
 
 /* Zero pages do not make memory where there is none, on either side. */
@@ -546,6 +693,8 @@ int main(int argc, char **argv)
     g_test_add_func("/ram/wire", test_wire);
     g_test_add_func("/ram/section1/pending", test_pending);
     g_test_add_func("/ram/written-after-look", test_written_after_look);
+    g_test_add_func("/ram/writing-guest", test_writing_guest);
+    g_test_add_func("/ram/dirty-rate", test_dirty_rate);
     g_test_add_func("/ram/untouched-stays", test_untouched_stays);
     g_test_add_func("/ram/untouched-file", test_untouched_file);
     g_test_add_func("/ram/page-is-zero", test_page_is_zero);
