@@ -198,6 +198,9 @@ static bool map_backing(RamBlock *rb, Error **errp)
     if (backing->huge && !hugetlb) {
         madvise(host, backing->size, MADV_HUGEPAGE);
     }
+    if (backing->merge) {
+        madvise(host, backing->size, MADV_MERGEABLE);
+    }
     if (backing->no_dump) {
         madvise(host, backing->size, MADV_DONTDUMP);
     }

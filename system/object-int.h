@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An object; private to system/. */
+/* The classes of objects that system itself has. */
 #ifndef GODWIT_SYSTEM_OBJECT_INT_H
 #define GODWIT_SYSTEM_OBJECT_INT_H
 
 #include "system/object.h"
 
-struct Object {
-    ObjectOptions *options;
-    bool in_use;
-
-    /* Memory back ends: what is mapped when taken; -1: anonymous */
-    int fd;
-
-    /* Secrets */
-    uint8_t *secret;
-    size_t secret_len;
-};
-
-/* Opens the file or makes the memfd. */
-bool object_memory_init(Object *obj, Error **errp);
-void object_memory_free(Object *obj);
+extern const ObjectClass memory_backend_file_class;
+extern const ObjectClass memory_backend_memfd_class;
+extern const ObjectClass memory_backend_ram_class;
+extern const ObjectClass rng_builtin_class;
+extern const ObjectClass rng_random_class;
+extern const ObjectClass secret_class;
 
 #endif

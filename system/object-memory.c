@@ -1,244 +1,281 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Memory back ends: from options to a RAM block. Main loop, big lock. */
+/*
+ * Memory back ends: where a RAM block's bytes come from, as a user says it.
+ * The object opens what it needs when it is made; the memory is mapped when a
+ * board uses it. Main thread, big lock.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "system/fds.h"
+#include "system/machine.h"
 #include "system/object-int.h"
 #include "util/checked.h"
 
 #ifndef MFD_HUGE_SHIFT
-#define MFD_HUGE_SHIFT 26
+#define MFD_HUGE_SHIFT 26       /* log2 of the page size, linux/memfd.h */
 #endif
 
-static const MemoryBackendProperties *common_of(const Object *obj)
-{
-    switch (obj->options->qom_type) {
-    case OBJECT_TYPE_MEMORY_BACKEND_RAM:
-        return &obj->options->u.memory_backend_ram;
-    case OBJECT_TYPE_MEMORY_BACKEND_FILE:
-        return qapi_MemoryBackendFileProperties_base(
-            &obj->options->u.memory_backend_file);
-    case OBJECT_TYPE_MEMORY_BACKEND_MEMFD:
-        return qapi_MemoryBackendMemfdProperties_base(
-            &obj->options->u.memory_backend_memfd);
-    default:
-        return NULL;
-    }
-}
+typedef struct Backend {
+    RamBacking backing;         /* fd -1: none, or given to the RAM block */
+    bool used;
+} Backend;
 
 bool object_is_memory(const Object *obj)
 {
-    return common_of(obj) != NULL;
+    return obj->cls == &memory_backend_ram_class ||
+        obj->cls == &memory_backend_memfd_class ||
+        obj->cls == &memory_backend_file_class;
 }
 
-/* In a folder: a file without a name, gone with its last user. */
-static int open_in_folder(const char *folder, Error **errp)
+static Backend *backend_new(Object *obj, const MemoryBackendProperties *props,
+                            bool share)
 {
-    g_autofree char *path = g_build_filename(folder, "godwit-XXXXXX", NULL);
-    int fd = g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0600);
+    const MachineConfig *config = obj->vm->config;
+    Backend *be = g_new0(Backend, 1);
+
+    be->backing = (RamBacking){
+        .size = props->size,
+        .fd = -1,
+        .share = props->has_share ? props->share : share,
+        .prealloc = props->prealloc,
+        .huge = true,
+        .no_dump = props->has_dump ? !props->dump
+                                   : config && config->no_core_dump,
+        .merge = props->has_merge ? props->merge : config && config->mem_merge,
+    };
+    obj->state = be;
+    return be;
+}
+
+static void backend_destroy(Object *obj)
+{
+    Backend *be = obj->state;
+
+    if (be->backing.fd >= 0) {
+        close(be->backing.fd);
+    }
+    g_clear_pointer(&obj->state, g_free);
+}
+
+static bool check_size(const MemoryBackendProperties *props, Error **errp)
+{
+    if (props->size == 0 || props->size % GUEST_PAGE_SIZE ||
+        props->size > INT64_MAX) {
+        error_setg(errp, "size %" PRIu64 " is not a multiple of %" PRIu64
+                   " above 0", props->size, GUEST_PAGE_SIZE);
+        return false;
+    }
+    return true;
+}
+
+static bool make_memfd(Backend *be, const MemoryBackendMemfdProperties *props,
+                       Error **errp)
+{
+    unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    unsigned seals = F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+
+    if (props->hugetlb) {
+        flags |= MFD_HUGETLB;
+        if (props->has_hugetlbsize) {
+            flags |= (unsigned)__builtin_ctzll(props->hugetlbsize)
+                << MFD_HUGE_SHIFT;
+        }
+    }
+    be->backing.fd = memfd_create("memory-backend-memfd", flags);
+    if (be->backing.fd < 0) {
+        error_setg_errno(errp, errno, "cannot make an anonymous file%s",
+                         props->hugetlb ? " of huge pages" : "");
+        return false;
+    }
+    if (ftruncate(be->backing.fd, (off_t)be->backing.size) < 0) {
+        error_setg_errno(errp, errno, "cannot give an anonymous file %" PRIu64
+                         " bytes", be->backing.size);
+        return false;
+    }
+    if ((!props->has_seal || props->seal) &&
+        fcntl(be->backing.fd, F_ADD_SEALS, seals) < 0) {
+        error_setg_errno(errp, errno, "cannot seal an anonymous file");
+        return false;
+    }
+    return true;
+}
+
+static bool ram_create(Object *obj, Error **errp)
+{
+    static const MemoryBackendMemfdProperties plain = {
+        .has_seal = true, .seal = true,
+    };
+    MemoryBackendProperties *props = &obj->options->u.memory_backend_ram;
+    Backend *be;
+
+    if (!check_size(props, errp)) {
+        return false;
+    }
+    be = backend_new(obj, props, false);
+    /* What is to be shared needs something that others can be given. */
+    if (be->backing.share && !make_memfd(be, &plain, errp)) {
+        backend_destroy(obj);
+        return false;
+    }
+    return true;
+}
+
+static bool memfd_create_object(Object *obj, Error **errp)
+{
+    MemoryBackendMemfdProperties *props =
+        &obj->options->u.memory_backend_memfd;
+    uint64_t page = props->hugetlbsize;
+
+    if (!check_size(qapi_MemoryBackendMemfdProperties_base(props), errp)) {
+        return false;
+    }
+    if (props->has_hugetlbsize &&
+        (!props->hugetlb || page < GUEST_PAGE_SIZE || (page & (page - 1)))) {
+        error_setg(errp, "hugetlbsize %" PRIu64 " has to be a power of two, "
+                   "and goes with hugetlb=on only", page);
+        return false;
+    }
+    if (!make_memfd(backend_new(obj,
+                                qapi_MemoryBackendMemfdProperties_base(props),
+                                true), props, errp)) {
+        backend_destroy(obj);
+        return false;
+    }
+    return true;
+}
+
+/* A file without a name in the folder @path. */
+static int open_in_folder(const char *path, Error **errp)
+{
+    g_autofree char *name = g_strconcat(path, "/godwit-mem-XXXXXX", NULL);
+    int fd = mkostemp(name, O_CLOEXEC);
 
     if (fd < 0) {
-        error_setg_errno(errp, errno, "cannot make a file in '%s'", folder);
+        error_setg_errno(errp, errno, "cannot make a file in folder '%s'",
+                         path);
         return -1;
     }
-    unlink(path);
+    unlink(name);
     return fd;
 }
 
-/* A new file, or one that is too short, is made as long as is needed. */
-static bool make_long_enough(int fd, const char *path, uint64_t end,
-                             Error **errp)
+static int open_file(Vm *vm, const MemoryBackendFileProperties *props,
+                     Error **errp)
 {
+    const char *path = props->mem_path;
+    uint64_t end;
     struct stat st;
+    int fd;
 
-    if (fstat(fd, &st) < 0) {
-        error_setg_errno(errp, errno, "cannot look at '%s'", path);
-        return false;
-    }
-    if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < end &&
-        ftruncate(fd, (off_t)end) < 0) {
-        error_setg_errno(errp, errno, "cannot make '%s' %" PRIu64
-                         " bytes long", path, end);
-        return false;
-    }
-    return true;
-}
-
-static bool init_file(Object *obj, uint64_t size, Error **errp)
-{
-    const MemoryBackendFileProperties *file =
-        &obj->options->u.memory_backend_file;
-    bool readonly = file->has_readonly && file->readonly;
-    uint64_t offset = file->has_offset ? file->offset : 0, end;
-
-    if (readonly && file->has_share && file->share) {
-        error_setg(errp, "'readonly=on' and 'share=on' exclude each other: "
-                   "the guest writes to its memory");
-        return false;
-    }
-    if (!checked_add_u64(offset, size, &end) || end > INT64_MAX) {
-        error_setg(errp, "'offset' %" PRIu64 " is beyond any file", offset);
-        return false;
-    }
-    if (g_file_test(file->mem_path, G_FILE_TEST_IS_DIR)) {
-        obj->fd = open_in_folder(file->mem_path, errp);
+    if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+        fd = open_in_folder(path, errp);
     } else {
-        obj->fd = open(file->mem_path,
-                       (readonly ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC,
-                       0644);
-        if (obj->fd < 0) {
-            error_setg_errno(errp, errno, "cannot open '%s'", file->mem_path);
+        fd = fd_store_open(vm->fds, path,
+                           props->readonly ? O_RDONLY : O_RDWR | O_CREAT,
+                           0644, errp);
+    }
+    if (fd < 0) {
+        return -1;
+    }
+    if (fstat(fd, &st) < 0) {
+        error_setg_errno(errp, errno, "looking at file '%s'", path);
+        close(fd);
+        return -1;
+    }
+    /* One that is not empty has what somebody put there: it must fit. */
+    if (S_ISREG(st.st_mode) && st.st_size == 0 && !props->readonly) {
+        if (!checked_add_u64(props->offset, props->size, &end) ||
+            end > INT64_MAX || ftruncate(fd, (off_t)end) < 0) {
+            error_setg(errp, "cannot extend file '%s' to %" PRIu64
+                       " bytes from offset %" PRIu64, path, props->size,
+                       props->offset);
+            close(fd);
+            return -1;
         }
     }
-    return obj->fd >= 0 &&
-           (readonly ||
-            make_long_enough(obj->fd, file->mem_path, end, errp));
+    return fd;
 }
 
-/* The flag of a size of huge pages: its logarithm (memfd_create(2)). */
-static bool huge_flags(const MemoryBackendMemfdProperties *memfd,
-                       unsigned *flags, Error **errp)
+static bool file_create(Object *obj, Error **errp)
 {
-    if (!memfd->has_hugetlb || !memfd->hugetlb) {
-        if (memfd->has_hugetlbsize && memfd->hugetlbsize) {
-            error_setg(errp, "'hugetlbsize' needs hugetlb=on");
-            return false;
-        }
-        return true;
+    MemoryBackendFileProperties *props = &obj->options->u.memory_backend_file;
+    MemoryBackendProperties *base =
+        qapi_MemoryBackendFileProperties_base(props);
+    bool rom = props->readonly;
+    Backend *be;
+    int fd;
+
+    if (!check_size(base, errp)) {
+        return false;
     }
-    *flags |= MFD_HUGETLB;
-    if (memfd->has_hugetlbsize && memfd->hugetlbsize) {
-        if (memfd->hugetlbsize & (memfd->hugetlbsize - 1)) {
-            error_setg(errp, "'hugetlbsize' %" PRIu64 " is no power of two",
-                       memfd->hugetlbsize);
-            return false;
-        }
-        *flags |= (unsigned)__builtin_ctzll(memfd->hugetlbsize)
-                  << MFD_HUGE_SHIFT;
+    if (props->has_rom && props->rom != ON_OFF_AUTO_AUTO) {
+        rom = props->rom == ON_OFF_AUTO_ON;
     }
+    if (props->readonly && props->share && !rom) {
+        error_setg(errp, "readonly=on, share=on and rom=off together let the "
+                   "guest write nowhere");
+        return false;
+    }
+    fd = open_file(obj->vm, props, errp);
+    if (fd < 0) {
+        return false;
+    }
+    be = backend_new(obj, base, false);
+    be->backing.fd = fd;
+    be->backing.fd_offset = props->offset;
+    be->backing.readonly = rom;
     return true;
-}
-
-static bool init_memfd(Object *obj, uint64_t size, Error **errp)
-{
-    const MemoryBackendMemfdProperties *memfd =
-        &obj->options->u.memory_backend_memfd;
-    bool seal = !memfd->has_seal || memfd->seal;
-    unsigned flags = MFD_CLOEXEC | (seal ? MFD_ALLOW_SEALING : 0);
-
-    if (!huge_flags(memfd, &flags, errp)) {
-        return false;
-    }
-    obj->fd = memfd_create(obj->options->id, flags);
-    if (obj->fd < 0 || ftruncate(obj->fd, (off_t)size) < 0) {
-        error_setg_errno(errp, errno, "cannot make a memfd of %" PRIu64
-                         " bytes", size);
-        return false;
-    }
-    if (seal &&
-        fcntl(obj->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
-            < 0) {
-        error_setg_errno(errp, errno, "cannot seal a memfd");
-        return false;
-    }
-    return true;
-}
-
-bool object_memory_init(Object *obj, Error **errp)
-{
-    uint64_t size = common_of(obj)->size;
-
-    if (size == 0 || size % GUEST_PAGE_SIZE || size > INT64_MAX) {
-        error_setg(errp, "'size' %" PRIu64 " is no multiple of %d bytes",
-                   size, (int)GUEST_PAGE_SIZE);
-        return false;
-    }
-    switch (obj->options->qom_type) {
-    case OBJECT_TYPE_MEMORY_BACKEND_FILE:
-        return init_file(obj, size, errp);
-    case OBJECT_TYPE_MEMORY_BACKEND_MEMFD:
-        return init_memfd(obj, size, errp);
-    default:
-        return true;
-    }
-}
-
-void object_memory_free(Object *obj)
-{
-    if (obj->fd >= 0) {
-        close(obj->fd);
-    }
-}
-
-/* Memory of its own that is to be shared has to have a name for others. */
-static bool make_shareable(Object *obj, Error **errp)
-{
-    const MemoryBackendProperties *common = common_of(obj);
-
-    obj->fd = memfd_create(obj->options->id, MFD_CLOEXEC);
-    if (obj->fd < 0 || ftruncate(obj->fd, (off_t)common->size) < 0) {
-        error_setg_errno(errp, errno, "object '%s': cannot make a memfd of "
-                         "%" PRIu64 " bytes", obj->options->id, common->size);
-        return false;
-    }
-    return true;
-}
-
-static void advise(const MemoryBackendProperties *common, RamBlock *rb)
-{
-    if (common->has_dump) {
-        madvise(rb->host, rb->backing.size,
-                common->dump ? MADV_DODUMP : MADV_DONTDUMP);
-    }
-    if (common->has_merge) {
-        madvise(rb->host, rb->backing.size,
-                common->merge ? MADV_MERGEABLE : MADV_UNMERGEABLE);
-    }
 }
 
 RamBlock *object_take_memory(Vm *vm, const char *id, Error **errp)
 {
     Object *obj = object_find(vm, id);
-    const MemoryBackendProperties *common = obj ? common_of(obj) : NULL;
-    RamBacking backing = { .fd = -1 };
-    ObjectType type;
+    Backend *be;
     RamBlock *rb;
 
-    if (!common) {
+    if (!obj || !object_is_memory(obj)) {
         error_setg(errp, "there is no memory back end '%s': -object "
                    "memory-backend-ram,id=%s,size=SIZE makes one", id, id);
         return NULL;
     }
-    if (obj->in_use) {
+    be = obj->state;
+    if (be->used) {
         error_setg(errp, "memory back end '%s' is in use already", id);
         return NULL;
     }
-    type = obj->options->qom_type;
-    backing.size = common->size;
-    backing.share = common->has_share ? common->share
-                                      : type ==
-                                        OBJECT_TYPE_MEMORY_BACKEND_MEMFD;
-    backing.prealloc = common->has_prealloc && common->prealloc;
-    backing.huge = type == OBJECT_TYPE_MEMORY_BACKEND_RAM;
-    if (type == OBJECT_TYPE_MEMORY_BACKEND_FILE) {
-        backing.fd_offset = obj->options->u.memory_backend_file.offset;
+    rb = memory_ram_new(vm->memory, id, &be->backing, errp);
+    /* The descriptor is the block's, whether there is one or not. */
+    be->backing.fd = -1;
+    be->used = true;
+    if (rb) {
+        object_hold(obj);
     }
-    if (type == OBJECT_TYPE_MEMORY_BACKEND_RAM && backing.share &&
-        !make_shareable(obj, errp)) {
-        return NULL;
-    }
-    /* The block closes its descriptor; that of the object goes over to it. */
-    backing.fd = obj->fd;
-    obj->fd = -1;
-    rb = memory_ram_new(vm->memory, id, &backing, errp);
-    if (!rb) {
-        return NULL;
-    }
-    advise(common, rb);
-    obj->in_use = true;
     return rb;
 }
+
+const ObjectClass memory_backend_ram_class = {
+    .type = OBJECT_TYPE_MEMORY_BACKEND_RAM,
+    .help = "anonymous memory",
+    .create = ram_create,
+    .destroy = backend_destroy,
+};
+
+const ObjectClass memory_backend_memfd_class = {
+    .type = OBJECT_TYPE_MEMORY_BACKEND_MEMFD,
+    .help = "memory that is an anonymous file",
+    .create = memfd_create_object,
+    .destroy = backend_destroy,
+};
+
+const ObjectClass memory_backend_file_class = {
+    .type = OBJECT_TYPE_MEMORY_BACKEND_FILE,
+    .help = "memory that is a file",
+    .create = file_create,
+    .destroy = backend_destroy,
+};

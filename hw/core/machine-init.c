@@ -77,6 +77,8 @@ RamBlock *machine_ram_new(Vm *vm, Error **errp)
         .size = config->ram_size ? config->ram_size : type->default_ram_size,
         .fd = -1,
         .huge = true,
+        .merge = config->mem_merge,
+        .no_dump = config->no_core_dump,
     };
 
     if (config->memory_backend) {

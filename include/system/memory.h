@@ -55,6 +55,7 @@ typedef struct RamBacking {
     bool share;             /* MAP_SHARED */
     bool prealloc;          /* touch every page now */
     bool huge;              /* ask for transparent huge pages */
+    bool merge;             /* let the host share pages of equal content */
     bool no_dump;           /* leave it out of core dumps */
     bool readonly;          /* a ROM: the guest cannot store to it */
 } RamBacking;
