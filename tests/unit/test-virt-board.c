@@ -7,6 +7,7 @@
 
 #include "hw-test.h"
 #include "hw/riscv/virt.h"
+#include "migration-util.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -210,6 +211,86 @@ static void test_refusals(void)
     }
 }
 
+/* One access of a guest that has lost its way, anywhere but the test device. */
+static void poke(Vm *vm)
+{
+    static const struct {
+        hwaddr base;
+        uint64_t size;
+    } ranges[] = {
+        { VIRT_RTC_BASE, 0x24 }, { VIRT_CLINT_BASE, 0x20 },
+        { VIRT_CLINT_BASE + 0x4000, 0x20 }, { VIRT_CLINT_BASE + 0xbff8, 8 },
+        { VIRT_PLIC_BASE, 0x180 }, { VIRT_PLIC_BASE + 0x2000, 0x200 },
+        { VIRT_PLIC_BASE + 0x200000, 8 }, { VIRT_PLIC_BASE + 0x201000, 8 },
+        { VIRT_UART_BASE, 8 }, { VIRT_VIRTIO_BASE, 0x8000 },
+        { VIRT_ECAM_BASE, 0x100 },
+    };
+    unsigned range = (unsigned)g_test_rand_int_range(0,
+                                                     G_N_ELEMENTS(ranges));
+    unsigned size = 1u << g_test_rand_int_range(0, 4);
+    hwaddr addr = ranges[range].base +
+                  (hwaddr)g_test_rand_int_range(0, (int)ranges[range].size) /
+                      size * size;
+    uint64_t val = (uint32_t)g_test_rand_int() |
+                   (uint64_t)(uint32_t)g_test_rand_int() << 32;
+
+    if (g_test_rand_bit()) {
+        memory_io_write(vm->memory, addr, size,
+                        size == 8 ? val : val & ((UINT64_C(1) << 8 * size) - 1));
+    } else {
+        memory_io_read(vm->memory, addr, size, &val);
+    }
+}
+
+static GByteArray *save_board(Vm *vm)
+{
+    TestVm t = { .vm = vm };
+    GByteArray *bytes;
+
+    vm_unlock(vm);
+    bytes = test_save(&t, &test_config);
+    vm_lock(vm);
+    return bytes;
+}
+
+/* All sections of the board, harts included, there and out again. */
+static void test_migrate(void)
+{
+    for (unsigned round = 0; round < 30; round++) {
+        Vm *vms[2];
+        GByteArray *saved, *again;
+        Error *err = NULL;
+        TestVm to;
+
+        for (unsigned i = 0; i < 2; i++) {
+            vms[i] = board_new(4, 128 * MIB);
+            vm_clock_set_host_base(vms[i], VM_CLOCK_VIRTUAL, 1 << 20);
+            vm_clock_step(vms[i], 123456789);
+        }
+        for (unsigned i = 0; i < 3000; i++) {
+            poke(vms[0]);
+        }
+        saved = save_board(vms[0]);
+        g_assert_nonnull(memmem(saved->data, saved->len, "riscv_mtimer", 12));
+        again = save_board(vms[1]);
+        /* they do differ before */
+        g_assert_true(again->len != saved->len ||
+                      memcmp(again->data, saved->data, saved->len));
+        g_byte_array_unref(again);
+        to = (TestVm){ .vm = vms[1] };
+        vm_unlock(vms[1]);
+        test_load(&to, &test_config, saved->data, saved->len, &err);
+        vm_lock(vms[1]);
+        g_assert_no_error(err);
+        again = save_board(vms[1]);
+        g_assert_cmpmem(saved->data, saved->len, again->data, again->len);
+        g_byte_array_unref(saved);
+        g_byte_array_unref(again);
+        hw_test_free(vms[0]);
+        hw_test_free(vms[1]);
+    }
+}
+
 static void test_none(void)
 {
     Vm *vm = hw_test_new();
@@ -231,6 +312,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virt/interrupts", test_interrupts);
     g_test_add_func("/virt/high-window", test_high_window);
     g_test_add_func("/virt/refusals", test_refusals);
+    g_test_add_func("/virt/migrate", test_migrate);
     g_test_add_func("/virt/none", test_none);
     return g_test_run();
 }
