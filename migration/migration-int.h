@@ -11,6 +11,7 @@
 #define GODWIT_MIGRATION_MIGRATION_INT_H
 
 #include "migration/channel.h"
+#include "migration/clockstate.h"
 #include "migration/globalstate.h"
 #include "migration/iterate.h"
 #include "migration/options.h"
@@ -36,6 +37,7 @@ struct Migration {
     Clock *clock;
     Ram *ram;
     GlobalState *globalstate;
+    ClockState *clockstate;
     MigPending *pending;
     MigPredictor *predictor;
 

@@ -41,6 +41,7 @@ Migration *migration_new(Vm *vm, Clock *clock)
     m->blockers = g_array_new(FALSE, FALSE, sizeof(MigBlocker));
     g_array_set_clear_func(m->blockers, blocker_clear);
     m->globalstate = globalstate_new(vm);
+    m->clockstate = clockstate_new(vm);
     m->ram = ram_new(vm, clock);
     vm->migration = m;
     return m;
@@ -63,6 +64,7 @@ void migration_free(Migration *m)
     vm_lock(m->vm);
     m->vm->migration = NULL;
     ram_free(m->ram);
+    clockstate_free(m->clockstate);
     globalstate_free(m->globalstate);
     mig_predictor_free(m->predictor);
     mig_pending_free(m->pending);
