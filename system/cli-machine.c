@@ -5,7 +5,6 @@
  * -smp is in cli-smp.c, -rtc in cli-rtc.c. Main thread; no lock.
  */
 #include <string.h>
-#include <sys/mman.h>
 
 #include "system/cli-int.h"
 #include "system/machine.h"
@@ -434,23 +433,6 @@ static bool system_configure(Vm *vm, Error **errp)
     return check_board_keys(vm, errp);
 }
 
-/* All RAM is there now. */
-static bool system_ready(Vm *vm, Error **errp)
-{
-    RamBlock *rb;
-
-    (void)errp;
-    for (unsigned i = 0; (rb = memory_ram_by_index(vm->memory, i)); i++) {
-        if (vm->config->no_core_dump) {
-            madvise(rb->host, rb->backing.size, MADV_DONTDUMP);
-        }
-        if (vm->config->mem_merge) {
-            madvise(rb->host, rb->backing.size, MADV_MERGEABLE);
-        }
-    }
-    return true;
-}
-
 static void system_destroy(Vm *vm)
 {
     g_clear_pointer(&vm->config, machine_config_free);
@@ -461,6 +443,5 @@ const VmModule system_module = {
     .create = system_create,
     .options = options,
     .configure = system_configure,
-    .ready = system_ready,
     .destroy = system_destroy,
 };
