@@ -213,7 +213,7 @@ static bool send_tsr(SerialState *s)
     return !s->chr || chardev_write(s->chr, &s->tsr, 1) == 1;
 }
 
-/* Moves bytes from FIFO or holding register out while the chardev takes them. */
+/* Moves bytes from FIFO or holding register to the chardev while it takes. */
 static void transmit(SerialState *s)
 {
     for (;;) {
@@ -574,73 +574,33 @@ static const VMStateDescription vmstate_fifo = {
     },
 };
 
-static const VMStateDescription vmstate_thr_ipending = {
-    .name = "serial/thr_ipending",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .needed = thr_ipending_needed,
-    .fields = (const VMStateField[]) {
-        VMSTATE_INT32(thr_ipending, SerialState),
-        VMSTATE_END_OF_LIST()
-    },
-};
+#define SERIAL_SUBSECTION(var, suffix, is_needed, ...)                  \
+    static const VMStateDescription var = {                             \
+        .name = "serial/" suffix,                                       \
+        .version_id = 1,                                                \
+        .minimum_version_id = 1,                                        \
+        .needed = is_needed,                                            \
+        .fields = (const VMStateField[]) {                              \
+            __VA_ARGS__,                                                \
+            VMSTATE_END_OF_LIST()                                       \
+        },                                                              \
+    }
 
-static const VMStateDescription vmstate_tsr = {
-    .name = "serial/tsr",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .needed = tsr_needed,
-    .fields = (const VMStateField[]) {
-        VMSTATE_UINT32(tsr_retry, SerialState),
-        VMSTATE_UINT8(thr, SerialState),
-        VMSTATE_UINT8(tsr, SerialState),
-        VMSTATE_END_OF_LIST()
-    },
-};
-
-static const VMStateDescription vmstate_recv_fifo = {
-    .name = "serial/recv_fifo",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .needed = recv_fifo_needed,
-    .fields = (const VMStateField[]) {
-        VMSTATE_STRUCT(recv_fifo, SerialState, vmstate_fifo, Fifo),
-        VMSTATE_END_OF_LIST()
-    },
-};
-
-static const VMStateDescription vmstate_xmit_fifo = {
-    .name = "serial/xmit_fifo",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .needed = xmit_fifo_needed,
-    .fields = (const VMStateField[]) {
-        VMSTATE_STRUCT(xmit_fifo, SerialState, vmstate_fifo, Fifo),
-        VMSTATE_END_OF_LIST()
-    },
-};
-
-static const VMStateDescription vmstate_timeout = {
-    .name = "serial/fifo_timeout_timer",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .needed = timeout_needed,
-    .fields = (const VMStateField[]) {
-        VMSTATE_TIMER_PTR(timeout, SerialState),
-        VMSTATE_END_OF_LIST()
-    },
-};
-
-static const VMStateDescription vmstate_timeout_ipending = {
-    .name = "serial/timeout_ipending",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .needed = timeout_ipending_needed,
-    .fields = (const VMStateField[]) {
-        VMSTATE_INT32(timeout_ipending, SerialState),
-        VMSTATE_END_OF_LIST()
-    },
-};
+SERIAL_SUBSECTION(vmstate_thr_ipending, "thr_ipending", thr_ipending_needed,
+                  VMSTATE_INT32(thr_ipending, SerialState));
+SERIAL_SUBSECTION(vmstate_tsr, "tsr", tsr_needed,
+                  VMSTATE_UINT32(tsr_retry, SerialState),
+                  VMSTATE_UINT8(thr, SerialState),
+                  VMSTATE_UINT8(tsr, SerialState));
+SERIAL_SUBSECTION(vmstate_recv_fifo, "recv_fifo", recv_fifo_needed,
+                  VMSTATE_STRUCT(recv_fifo, SerialState, vmstate_fifo, Fifo));
+SERIAL_SUBSECTION(vmstate_xmit_fifo, "xmit_fifo", xmit_fifo_needed,
+                  VMSTATE_STRUCT(xmit_fifo, SerialState, vmstate_fifo, Fifo));
+SERIAL_SUBSECTION(vmstate_timeout, "fifo_timeout_timer", timeout_needed,
+                  VMSTATE_TIMER_PTR(timeout, SerialState));
+SERIAL_SUBSECTION(vmstate_timeout_ipending, "timeout_ipending",
+                  timeout_ipending_needed,
+                  VMSTATE_INT32(timeout_ipending, SerialState));
 
 static const VMStateDescription vmstate_serial = {
     .name = "serial",

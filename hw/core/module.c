@@ -112,9 +112,11 @@ static bool parse_device(Vm *vm, const char *argument, Error **errp)
 static bool split_global(const char *argument, GlobalProperty *global)
 {
     const char *equals = strchr(argument, '=');
-    const char *dot = equals ? memrchr(argument, '.', (size_t)(equals - argument))
-                             : NULL;
+    const char *dot = NULL;
 
+    if (equals) {
+        dot = memrchr(argument, '.', (size_t)(equals - argument));
+    }
     if (!dot || dot == argument || dot + 1 == equals) {
         return false;
     }

@@ -235,8 +235,7 @@ static void poke(Vm *vm)
                    (uint64_t)(uint32_t)g_test_rand_int() << 32;
 
     if (g_test_rand_bit()) {
-        memory_io_write(vm->memory, addr, size,
-                        size == 8 ? val : val & ((UINT64_C(1) << 8 * size) - 1));
+        memory_io_write(vm->memory, addr, size, val >> (64 - 8 * size));
     } else {
         memory_io_read(vm->memory, addr, size, &val);
     }
