@@ -225,19 +225,31 @@ static bool check(const ChardevSocketOptions *o, Error **errp)
     return true;
 }
 
-static void wait_for_client(SocketChardev *s)
+static int cancel_fd(const Chardevs *set)
+{
+    return set->host->cancel_fd ? set->host->cancel_fd(set->opaque) : -1;
+}
+
+static bool wait_for_client(SocketChardev *s, Error **errp)
 {
     g_autofree char *text = io_socket_text(s->addr);
-    struct pollfd pfd = { .fd = s->listen_fd, .events = POLLIN };
+    struct pollfd fds[2] = {
+        { .fd = s->listen_fd, .events = POLLIN },
+        { .fd = cancel_fd(s->parent.set), .events = POLLIN },
+    };
     int fd;
 
     info_report("chardev '%s' waits for a connection to %s", s->parent.id,
                 text);
     do {
-        poll(&pfd, 1, -1);
+        if (poll(fds, 2, -1) > 0 && fds[1].revents) {
+            error_setg(errp, "interrupted while waiting for a connection");
+            return false;
+        }
         fd = io_socket_accept(s->listen_fd, NULL);
     } while (fd < 0);
     connected(s, fd);
+    return true;
 }
 
 static bool start_server(SocketChardev *s, bool wait, Error **errp)
@@ -257,10 +269,9 @@ static bool start_server(SocketChardev *s, bool wait, Error **errp)
     qapi_free_SocketAddress(s->addr);
     s->addr = local;
     if (wait) {
-        wait_for_client(s);
-    } else {
-        wait_next(&s->parent);
+        return wait_for_client(s, errp);
     }
+    wait_next(&s->parent);
     return true;
 }
 
@@ -272,7 +283,7 @@ static bool start_client(SocketChardev *s, Error **errp)
         try_connect(s);
         return true;
     }
-    fd = io_socket_connect(s->addr, -1, errp);
+    fd = io_socket_connect(s->addr, cancel_fd(s->parent.set), errp);
     if (fd < 0) {
         return false;
     }

@@ -27,6 +27,11 @@ static bool host_resolve(void *opaque, SocketAddress *addr, Error **errp)
     return fd_store_resolve(((Vm *)opaque)->fds, addr, errp);
 }
 
+static int host_cancel_fd(void *opaque)
+{
+    return ((Vm *)opaque)->process->signal_fd;
+}
+
 static void host_quit(void *opaque)
 {
     vm_request_exit(opaque, 0);
@@ -35,6 +40,7 @@ static void host_quit(void *opaque)
 static const ChardevHost host = {
     .open = host_open,
     .resolve = host_resolve,
+    .cancel_fd = host_cancel_fd,
     .quit = host_quit,
 };
 

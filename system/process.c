@@ -24,6 +24,7 @@ ProcessConfig *process_config_new(void)
 
     process->pidfile_fd = -1;
     process->parent_fd = -1;
+    process->signal_fd = -1;
     return process;
 }
 
@@ -38,6 +39,9 @@ void process_config_free(ProcessConfig *process)
     }
     if (process->parent_fd >= 0) {
         close(process->parent_fd);
+    }
+    if (process->signal_fd >= 0) {
+        close(process->signal_fd);
     }
     g_free(process->pidfile);
     g_free(process->chroot_dir);

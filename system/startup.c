@@ -8,6 +8,7 @@
  * runs in a signal handler; other threads have them blocked.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -49,6 +50,7 @@ static bool watch_signals(Vm *vm, Error **errp)
         return false;
     }
     sigprocmask(SIG_BLOCK, &set, NULL);
+    vm->process->signal_fd = fd;
     source = g_unix_fd_source_new(fd, G_IO_IN);
     g_source_set_callback(source, G_SOURCE_FUNC(on_signal), vm, NULL);
     g_source_attach(source, vm->context);
@@ -86,6 +88,14 @@ static bool ready(Vm *vm, const VmModule *const *modules, Error **errp)
     return true;
 }
 
+/* Whether somebody wants the program to end before it has begun. */
+static bool interrupted(Vm *vm)
+{
+    struct pollfd fd = { .fd = vm->process->signal_fd, .events = POLLIN };
+
+    return fd.fd >= 0 && poll(&fd, 1, 0) == 1;
+}
+
 /* The harts, which the modules have made, in their first state. */
 static bool start_harts(Vm *vm, Error **errp)
 {
@@ -111,6 +121,7 @@ static void run_guest(Vm *vm)
 bool vm_start_up(Vm *vm, const VmModule *const *modules, int argc,
                  char **argv, Error **errp)
 {
+    g_autoptr(Error) err = NULL;
     bool ok;
 
     if (!create(vm, modules, errp) ||
@@ -121,14 +132,20 @@ bool vm_start_up(Vm *vm, const VmModule *const *modules, int argc,
         return false;
     }
     vm_lock(vm);
-    ok = configure(vm, modules, errp) && start_harts(vm, errp) &&
-         process_drop_privileges(vm->process, errp) &&
-         ready(vm, modules, errp);
+    ok = configure(vm, modules, &err) && start_harts(vm, &err) &&
+         process_drop_privileges(vm->process, &err) &&
+         ready(vm, modules, &err);
     if (ok) {
         process_detach(vm->process);
         run_guest(vm);
     }
     vm_unlock(vm);
+    if (!ok && interrupted(vm)) {
+        /* A wait for a peer has failed for this; it is no failure. */
+        vm_request_exit(vm, 0);
+        return true;
+    }
+    error_propagate(errp, g_steal_pointer(&err));
     return ok;
 }
 

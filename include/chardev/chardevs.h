@@ -22,6 +22,11 @@ typedef struct ChardevHost {
                 Error **errp);
     /* Turns the name in an address of type fd into a number that is ours. */
     bool (*resolve)(void *opaque, SocketAddress *addr, Error **errp);
+    /*
+     * A descriptor that is readable when waiting for a peer while the machine
+     * is set up is to end; -1 or NULL: there is none.
+     */
+    int (*cancel_fd)(void *opaque);
     /* Somebody typed Ctrl-a x. */
     void (*quit)(void *opaque);
 } ChardevHost;

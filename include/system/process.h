@@ -17,6 +17,8 @@ typedef struct ProcessConfig {
     int pidfile_fd;             /* -1 until it is written; holds its lock */
     int parent_fd;              /* who waits for us to listen; -1: nobody */
 
+    int signal_fd;              /* signals that end us; -1: not watched yet */
+
     bool exit_with_parent;
     char *chroot_dir;
     bool user_set;

@@ -204,6 +204,21 @@ class Running(Folder):
                 self.assertEqual(process.wait(20), 0)
                 self.assertFalse((self.path / 'qmp').exists())
 
+    def test_signal_while_waiting(self):
+        """A server that waits for its first client can be told to end."""
+        path = self.path / 'wait'
+        process = subprocess.Popen([harness.BINARY, *NONE, '-chardev',
+                                    f'socket,id=c,path={path},server=on', '-pidfile',
+                                    f'{self.path}/pid'],
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.kill)
+        self.assertIn("'c' waits", process.stderr.readline())
+        process.terminate()
+        self.assertEqual(process.wait(20), 0)
+        self.assertEqual(process.stderr.read(), '')
+        process.stderr.close()
+        self.assertEqual(list(self.path.iterdir()), [])
+
     def test_accelerators_fall_through(self):
         for accels, want in [(['-accel', 'kvm', '-accel', 'tcg'], 'tcg'),
                              (['-accel', 'xen', '-accel', 'qtest'], 'qtest'),

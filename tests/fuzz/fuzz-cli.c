@@ -55,6 +55,8 @@ static void read_address(const char *text)
     g_assert_true(!addr == !!err);
     if (addr) {
         g_autofree char *back = io_socket_text(addr);
+
+        g_assert_nonnull(back);
     }
 }
 

@@ -82,7 +82,9 @@ static void host_quit(void *opaque)
     (*(int *)opaque)++;
 }
 
-static const ChardevHost host = { host_open, host_resolve, host_quit };
+static const ChardevHost host = {
+    .open = host_open, .resolve = host_resolve, .quit = host_quit,
+};
 
 typedef struct Fixture {
     GMainContext *context;
