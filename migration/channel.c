@@ -111,11 +111,11 @@ static MigrationAddress *copy_address(MigrationAddress *theirs)
     return addr;
 }
 
-MigrationAddress *mig_address_from_args(const char *uri,
+MigrationAddress *mig_address_from_args(const char *uri, bool has_channels,
                                         const MigrationChannelList *channels,
                                         Error **errp)
 {
-    if ((uri != NULL) == (channels != NULL)) {
+    if ((uri != NULL) == has_channels) {
         error_setg(errp, uri ? "'uri' and 'channels' arguments are mutually "
                                "exclusive; exactly one of the two should be "
                                "present"
@@ -125,9 +125,9 @@ MigrationAddress *mig_address_from_args(const char *uri,
     if (uri) {
         return mig_address_parse(uri, errp);
     }
-    if (channels->next) {
-        error_setg(errp, "'channels' has more than one element; one of type "
-                   "'main' is accepted");
+    if (!channels || channels->next) {
+        error_setg(errp, "'channels' has %s element; one of type 'main' is "
+                   "accepted", channels ? "more than one" : "no");
         return NULL;
     }
     return copy_address(channels->value->addr);

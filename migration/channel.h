@@ -19,7 +19,7 @@
 MigrationAddress *mig_address_parse(const char *uri, Error **errp);
 
 /* From a command's arguments: one of the two must be given. */
-MigrationAddress *mig_address_from_args(const char *uri,
+MigrationAddress *mig_address_from_args(const char *uri, bool has_channels,
                                         const MigrationChannelList *channels,
                                         Error **errp);
 

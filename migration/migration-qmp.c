@@ -14,10 +14,9 @@ bool qmp_migrate(Vm *vm, const char *uri, bool has_channels,
     g_autoptr(MigrationAddress) addr = NULL;
     MigEnd end = { .listen_fd = -1 };
 
-    (void)has_channels;
     (void)has_detach;
     (void)detach;
-    addr = mig_address_from_args(uri, channels, errp);
+    addr = mig_address_from_args(uri, has_channels, channels, errp);
     if (!addr) {
         return false;
     }
@@ -60,7 +59,6 @@ bool qmp_migrate_incoming(Vm *vm, const char *uri, bool has_channels,
     Migration *m = vm->migration;
     MigrationAddress *addr;
 
-    (void)has_channels;
     if (m->in) {
         error_setg(errp, "The incoming migration has already been started");
         return false;
@@ -69,7 +67,7 @@ bool qmp_migrate_incoming(Vm *vm, const char *uri, bool has_channels,
         error_setg(errp, "'-incoming' was not specified on the command line");
         return false;
     }
-    addr = mig_address_from_args(uri, channels, errp);
+    addr = mig_address_from_args(uri, has_channels, channels, errp);
     return addr && migration_start_incoming(
         m, addr, !has_exit_on_error || exit_on_error, errp);
 }
