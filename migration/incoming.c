@@ -261,12 +261,18 @@ void incoming_cancel(MigIn *in)
     }
 }
 
+void incoming_join(MigIn *in)
+{
+    if (in) {
+        g_clear_pointer(&in->thread, g_thread_join);
+    }
+}
+
 void incoming_free(MigIn *in)
 {
     if (!in) {
         return;
     }
-    g_thread_join(in->thread);
     close(in->cancel_fd);
     qapi_free_SocketAddress(in->local);
     g_free(in->error);

@@ -147,6 +147,8 @@ struct MigIn {
 /* The Vm's; made by the module, or by a test. Main thread, big lock. */
 Migration *migration_new(Vm *vm, Clock *clock);
 /* Cancels and joins what runs. Big lock held; dropped while it waits. */
+void migration_stop(Migration *m);
+/* As above, then frees. */
 void migration_free(Migration *m);
 
 /*
@@ -224,7 +226,8 @@ bool incoming_start(Migration *m, MigEnd *end, bool exit_on_error,
                     Error **errp);
 /* Makes it fail soon. */
 void incoming_cancel(MigIn *in);
-void incoming_free(MigIn *in);
+void incoming_join(MigIn *in);
+void incoming_free(MigIn *in);          /* joined */
 
 strList *migration_blocked_reasons(Migration *m);
 

@@ -47,21 +47,30 @@ Migration *migration_new(Vm *vm, Clock *clock)
     return m;
 }
 
+void migration_stop(Migration *m)
+{
+    MigIn *in = m->in;
+
+    if (m->out) {
+        outgoing_cancel(m->out);
+    }
+    if (in) {
+        incoming_cancel(in);
+    }
+    /* They may need the big lock to end. */
+    vm_unlock(m->vm);
+    outgoing_reap(m);
+    incoming_join(in);
+    vm_lock(m->vm);
+}
+
 void migration_free(Migration *m)
 {
     if (!m) {
         return;
     }
-    if (m->out) {
-        outgoing_cancel(m->out);
-    }
-    if (m->in) {
-        incoming_cancel(m->in);
-    }
-    vm_unlock(m->vm);
-    outgoing_reap(m);
+    migration_stop(m);
     incoming_free(m->in);
-    vm_lock(m->vm);
     m->vm->migration = NULL;
     ram_free(m->ram);
     clockstate_free(m->clockstate);
@@ -276,8 +285,11 @@ static bool parse_incoming(Vm *vm, const char *argument, Error **errp)
     g_free(vm->config->incoming);
     vm->config->incoming = g_strdup(argument);
     if (runstate_get(vm) != RUN_STATE_INMIGRATE) {
+        /* Now: whoever opens a disk must know that it is not ours yet. */
+        vm_lock(vm);
         holdings_wait(vm);
         runstate_set(vm, RUN_STATE_INMIGRATE);
+        vm_unlock(vm);
     }
     return true;
 }
@@ -324,18 +336,26 @@ static bool module_ready(Vm *vm, Error **errp)
     return true;
 }
 
+static void module_quiesce(Vm *vm)
+{
+    if (vm->migration) {
+        migration_stop(vm->migration);
+    }
+}
+
 static void module_destroy(Vm *vm)
 {
     migration_free(vm->migration);
     savevm_destroy(vm);
 }
 
-const VmModule migration_vm_module = {
+const VmModule migration_module = {
     .name = "migration",
     .create = module_create,
     .options = migration_cli_options,
     .hmp = migration_hmp_commands,
     .configure = module_configure,
     .ready = module_ready,
+    .quiesce = module_quiesce,
     .destroy = module_destroy,
 };

@@ -11,6 +11,7 @@ extern const VmModule block_module;
 extern const VmModule cpus_module;
 extern const VmModule drives_module;
 extern const VmModule hw_module;
+extern const VmModule migration_module;
 extern const VmModule monitor_module;
 extern const VmModule net_module;
 
@@ -26,6 +27,7 @@ const VmModule *const vm_modules[] = {
     &net_module,
     &hw_module,         /* the board, and what -device asks for */
     &drives_module,     /* disks that no -device was given for */
+    &migration_module,
     &monitor_module,
     NULL
 };

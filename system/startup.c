@@ -149,6 +149,17 @@ bool vm_start_up(Vm *vm, const VmModule *const *modules, int argc,
     return ok;
 }
 
+static void quiesce(Vm *vm, const VmModule *const *modules, size_t count)
+{
+    vm_lock(vm);
+    while (count--) {
+        if (modules[count]->quiesce) {
+            modules[count]->quiesce(vm);
+        }
+    }
+    vm_unlock(vm);
+}
+
 void vm_shut_down(Vm *vm, const VmModule *const *modules)
 {
     size_t count = 0;
@@ -156,6 +167,7 @@ void vm_shut_down(Vm *vm, const VmModule *const *modules)
     while (modules[count]) {
         count++;
     }
+    quiesce(vm, modules, count);
     cpus_join_threads(vm);
     vm_lock(vm);
     while (count--) {

@@ -11,7 +11,7 @@
 #include "system/module.h"
 #include "system/vm.h"
 
-extern const VmModule migration_vm_module;
+extern const VmModule migration_module;
 
 /* Whether an outgoing or incoming migration is under way. Any thread. */
 bool migration_is_running(Vm *vm);

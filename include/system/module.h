@@ -62,6 +62,13 @@ typedef struct VmModule {
     /* When all are configured and the monitor listens; the guest not yet. */
     bool (*ready)(Vm *vm, Error **errp);
 
+    /*
+     * Backwards, when the main loop has ended: ends and joins those threads of
+     * the module that stop or start the guest. Harts still exist. Big lock
+     * held; may be dropped and taken again.
+     */
+    void (*quiesce)(Vm *vm);
+
     /* Backwards. Harts have been joined. Undoes create and configure. */
     void (*destroy)(Vm *vm);
 } VmModule;
