@@ -40,7 +40,7 @@ typedef struct VMDesc VMDesc;
  */
 typedef enum MigrationPriority {
     MIG_PRI_DEFAULT = 0,
-    MIG_PRI_CPU,                /* harts, before what asks them for their state */
+    MIG_PRI_CPU,                /* harts, before what asks for their state */
     MIG_PRI_IRQCHIP,            /* interrupt controllers */
     MIG_PRI_BUS,                /* buses, before what sits on them */
     MIG_PRI_TIMER,              /* the guest's clock, before all timers */
@@ -49,8 +49,9 @@ typedef enum MigrationPriority {
 
 /*
  * How one value of a kind is written and read. @pv points to it, it has @size
- * bytes, and @field is the entry that names it. put() reports by the stream's sticky error; get()
- * returns false with errp set, and leaves *pv alone then or sets it.
+ * bytes, and @field is the entry that names it. put() reports by the stream's
+ * sticky error; get() returns false with errp set, and leaves *pv alone then
+ * or sets it.
  */
 struct VMStateInfo {
     const char *name;           /* "type" in the description record */
