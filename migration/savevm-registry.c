@@ -31,6 +31,8 @@ SaveState *savevm_state(Vm *vm)
         g_cond_init(&ss->left_hook);
         ss->live = g_ptr_array_new();
         ss->devices = g_ptr_array_new();
+        /* QEMU's loader takes 0 for any section that has not started. */
+        ss->next_section_id = 1;
         __atomic_store_n(&vm->savevm, ss, __ATOMIC_RELEASE);
     }
     return ss;

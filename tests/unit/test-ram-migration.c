@@ -115,14 +115,14 @@ static void test_wire(void)
     bytes = test_save(&src, &test_config);
 
     put_header(want);
-    put_start(want, 0x01, 0, "ram", 0, 4);
+    put_start(want, 0x01, 1, "ram", 0, 4);
     put64(want, 3 * PAGE | 0x04);
     put_str(want, "ram0");
     put64(want, 3 * PAGE);
     put64(want, 0x10);
-    put_footer(want, 0);
+    put_footer(want, 1);
     put8(want, 0x02);
-    put32(want, 0);
+    put32(want, 1);
     put64(want, 0x02);
     put_str(want, "ram0");
     put8(want, 0);
@@ -131,11 +131,11 @@ static void test_wire(void)
     put64(want, 2 * PAGE | 0x02 | 0x20);
     put8(want, 0);
     put64(want, 0x10);
-    put_footer(want, 0);
+    put_footer(want, 1);
     put8(want, 0x03);
-    put32(want, 0);
+    put32(want, 1);
     put64(want, 0x10);
-    put_footer(want, 0);
+    put_footer(want, 1);
     put8(want, 0x00);
 
     g_assert_cmpuint(bytes->len, >, want->len);

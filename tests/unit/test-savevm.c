@@ -63,7 +63,7 @@ static void test_wire(void)
     bytes = test_save(&t, &test_config);
 
     put_header(want);
-    put_start(want, 0x04, 0, "0000:00:01.0/dev", 0, 2);
+    put_start(want, 0x04, 1, "0000:00:01.0/dev", 0, 2);
     put32(want, 0x01020304);
     put8(want, 1);
     put16(want, 0x0506);
@@ -71,7 +71,7 @@ static void test_wire(void)
     put_str(want, "dev/extra");
     put32(want, 1);
     put32(want, 7);
-    put_footer(want, 0);
+    put_footer(want, 1);
     put8(want, 0x00);
     put8(want, 0x06);
     g_assert_cmpuint(bytes->len, >, want->len + 4);
