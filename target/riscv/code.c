@@ -14,7 +14,7 @@
  * Decoded pages (36 KiB each) for all harts of a machine together, and for
  * each at least.
  */
-#define CODE_PAGES_TOTAL 1024
+#define CODE_PAGES_TOTAL 1280
 #define CODE_PAGES_MIN 128
 
 #define HASH_BITS 10

@@ -9,6 +9,7 @@
 #ifndef TARGET_RISCV_EXEC_H
 #define TARGET_RISCV_EXEC_H
 
+#include "config-host.h"
 #include "hart.h"
 #include "ops.h"
 
@@ -16,14 +17,13 @@
 #if __has_attribute(musttail)
 #define EXEC_TAIL __attribute__((musttail)) return
 #endif
-#elif defined(__OPTIMIZE__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(__SANITIZE_ADDRESS__)
+#elif defined(GODWIT_SIBLING_CALLS) && defined(__OPTIMIZE__) &&               \
+    !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 #define EXEC_TAIL return
 #endif
 
 /* Goes on with @to, having retired this instruction. */
 #ifdef EXEC_TAIL
-#define EXEC_THREADED 1
 #define NEXT(to)                                                               \
     do {                                                                       \
         Insn *to_ = (to);                                                      \
