@@ -34,9 +34,9 @@ static bool clockstate_post_load(void *opaque, int version_id, Error **errp)
     ClockState *cs = opaque;
 
     (void)version_id;
-    if (cs->clock_offset < 0) {
-        error_setg(errp, "guest time is %" PRId64 " ns; expected 0 or more",
-                   cs->clock_offset);
+    if (cs->clock_offset < 0 || cs->clock_offset > VM_CLOCK_VIRTUAL_MAX) {
+        error_setg(errp, "guest time is %" PRId64 " ns; expected 0 to %" PRId64,
+                   cs->clock_offset, VM_CLOCK_VIRTUAL_MAX);
         return false;
     }
     vm_clock_set_virtual(cs->vm, cs->clock_offset);

@@ -32,7 +32,7 @@ struct VmTimers {
      * The virtual clock in one word, so that a reader sees all or nothing of
      * a change. Odd: it runs, and is the host's clock plus (virt >> 1); even:
      * it stands at (virt >> 1). 63 bits of nanoseconds last 146 years either
-     * way. Atomic; written under the big lock.
+     * way; VM_CLOCK_VIRTUAL_MAX leaves half of them to run. Atomic; written under the big lock.
      */
     int64_t virt;
 
@@ -152,7 +152,8 @@ void vm_clock_enable(Vm *vm, bool running)
 
 void vm_clock_set_virtual(Vm *vm, int64_t ns)
 {
-    g_assert(vm_locked(vm) && !vm->timers->enabled && ns >= 0);
+    g_assert(vm_locked(vm) && !vm->timers->enabled);
+    g_assert(ns >= 0 && ns <= VM_CLOCK_VIRTUAL_MAX);
     set_virt(vm, ns, false);
 }
 
@@ -187,8 +188,8 @@ void vm_clock_step(Vm *vm, int64_t ns)
     int64_t end;
 
     g_assert(vm_locked(vm) && vm->timers->by_hand && ns >= 0);
-    if (__builtin_add_overflow(now, ns, &end) || end > INT64_MAX / 2) {
-        end = INT64_MAX / 2;
+    if (__builtin_add_overflow(now, ns, &end) || end > VM_CLOCK_VIRTUAL_MAX) {
+        end = VM_CLOCK_VIRTUAL_MAX;
     }
     while (now < end) {
         int64_t deadline = vm_clock_next_deadline(vm);
