@@ -191,6 +191,53 @@ class Machine:
         self.folder.cleanup()
 
 
+class Qtest:
+    """The qtest protocol, for looking at guest memory."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(30)
+        self.sock.connect(str(path))
+        self.file = self.sock.makefile('rw', newline='\n')
+
+    def read(self, addr, size):
+        """Bytes of guest-physical memory."""
+        self.file.write(f'read 0x{addr:x} 0x{size:x}\n')
+        self.file.flush()
+        answer = self.file.readline().split()
+        if len(answer) != 2 or answer[0] != 'OK':
+            raise RuntimeError(f'qtest read 0x{addr:x}: {answer}')
+        return bytes.fromhex(answer[1][2:])
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+def check_pattern(qtest, area_mib):
+    """Checks every page of a stopped pattern guest (tests/guest/pattern.c);
+    returns the lowest counter. Raises AssertionError at the first page that no
+    true copy could have."""
+    high = low = None
+    dropped = False
+    for chunk in range(area_mib):
+        data = qtest.read(RAM_BASE + ((1 + chunk) << 20), 1 << 20)
+        for at in range(0, 1 << 20, PAGE):
+            first, = struct.unpack_from('<Q', data, at)
+            last = ~struct.unpack_from('<Q', data, at + PAGE - 8)[0] & (1 << 64) - 1
+            where = f'page {chunk << 8 | at // PAGE}'
+            whole = last == first or (first == 0 and last + 1 == 1 << 64)
+            half = last == first - 1 or (first == 1 and last + 1 == 1 << 64)
+            assert whole or half, f'{where}: counters {first} and {last}'
+            if high is None:
+                high = low = first
+            elif first != low:
+                assert not dropped and first == high - 1, \
+                    f'{where}: counter {first} behind {low}'
+                dropped, low = True, first
+    return low
+
+
 def pattern_image(folder, *, area_mib=99, pages_per_second=0, print_ms=100, fill=False,
                   passes=0):
     """A copy of the pattern guest with these parameters; its path."""
