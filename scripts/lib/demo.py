@@ -40,7 +40,7 @@ def guest_options(args, folder):
         return ['-smp', '2', '-m', f'{args.guest_mib + 256}M', '-kernel', args.kernel,
                 '-initrd', args.initrd,
                 '-append', f'console=ttyS0 quiet godwit.run={job}']
-    image = harness.pattern_image(folder, area_mib=args.guest_mib, pages_per_second=2000)
+    image = harness.pattern_image(folder, area_mib=args.guest_mib, pages_per_second=2000, fill=True)
     return ['-m', f'{args.guest_mib + 32}M', '-bios', 'none', '-kernel', image]
 
 
