@@ -265,6 +265,8 @@ static void test_step(void)
     g_assert_cmpint(vm_timer_deadline(c.timer), ==, INT64_MAX);
 
     vm_timer_del(b.timer);
+    g_assert_false(vm_timer_pending(b.timer));
+    vm_timer_free(b.timer);
     vm_timer_mod(c.timer, INT64_MAX);
     g_assert_cmpint(vm_clock_next_deadline(vm), ==, 300);
     /* One timer's function may free another that is due as well. */
