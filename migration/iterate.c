@@ -14,6 +14,13 @@
 #define SHORT_PASSES_MAX 8
 #define SHORT_PASS_NS (10 * INT64_C(1000000))
 
+/*
+ * An iterate that puts out less for each module has sent headers, and hardly
+ * anything in them: whoever says that there is more is asked at this pace.
+ */
+#define NOTHING_BYTES 64
+#define NOTHING_NS INT64_C(1000000)
+
 void mig_loop_init(MigLoop *loop, const MigLoopOps *ops, void *opaque,
                    Clock *clock, MigPending *pending, MigPredictor *predictor)
 {
@@ -29,7 +36,7 @@ void mig_loop_init(MigLoop *loop, const MigLoopOps *ops, void *opaque,
     ops->counters(opaque, &counters);
     loop->sent_at_pass = counters.sent_bytes;
     loop->pass_begun_ns = clock_now_ns(clock);
-    mig_pending_query(pending, false);
+    loop->synced_ns = mig_pending_query(pending, false)->synced_ns;
     __atomic_store_n(&loop->pass, 1, __ATOMIC_RELEASE);
 }
 
@@ -79,12 +86,33 @@ static void learn_rates(MigLoop *loop, const MigRecord *rec)
     }
 }
 
+/* What an exact query has found that the fast one before it did not know. */
+static void learn_dirtied(MigLoop *loop, const MigRecord *rec)
+{
+    for (guint i = 0; i < rec->modules->len; i++) {
+        const SaveVMModule *now = &g_array_index(rec->modules, SaveVMModule,
+                                                 i);
+        const SaveVMModule *then = find_before(loop, i, now);
+
+        if (then) {
+            mig_predictor_module_dirtied(
+                loop->predictor, now->idstr, now->instance,
+                sat_sub_u64(now->pending.total_bytes,
+                            then->pending.total_bytes),
+                rec->synced_ns - loop->synced_ns);
+        }
+    }
+    loop->synced_ns = rec->synced_ns;
+}
+
 static const MigRecord *query(MigLoop *loop, bool exact)
 {
     const MigRecord *rec = mig_pending_query(loop->pending, exact);
     MigStreamCounters counters;
 
-    if (loop->iterated && !exact) {
+    if (exact) {
+        learn_dirtied(loop, rec);
+    } else if (loop->iterated) {
         learn_rates(loop, rec);
     }
     loop->iterated = false;
@@ -133,7 +161,9 @@ static bool may_switch_over(MigLoop *loop, const MigRecord *rec,
         loop->terms = terms;
         loop->short_passes = 0;
     }
-    mig_predictor_forecast(loop->predictor, rec->time_ns, rec,
+    /* By the record alone: an exact one has nothing that is not known. */
+    mig_predictor_forecast(loop->predictor,
+                           rec->exact ? rec->synced_ns : rec->time_ns, rec,
                            terms.avail_bandwidth_bps, f);
     may = mig_forecast_may_switch_over(f, &terms);
     trace_migration_decide(rec->exact, rec->total.total_bytes,
@@ -173,6 +203,17 @@ static int64_t stall_ns(MigLoop *loop, bool may)
     return MIG_STALL_NS;
 }
 
+/* Whether a pass that could be ended should rather send more. */
+static bool linger(MigLoop *loop)
+{
+    int64_t now = clock_now_ns(loop->clock);
+
+    if (loop->linger_end_ns == 0) {
+        loop->linger_end_ns = now + MIG_LINGER_NS;
+    }
+    return now < loop->linger_end_ns;
+}
+
 /* ---- steps ---- */
 
 static MigStep wait_for(MigLoop *loop, int64_t ns)
@@ -203,10 +244,10 @@ static MigStep iterate(MigLoop *loop, Error **errp)
     }
     loop->iterated = true;
     loop->no_more = res == MIG_ITERATE_DONE;
-    if (res == MIG_ITERATE_MORE && after.sent_bytes == before.sent_bytes &&
-        loop->ops->rate_wait_ns(loop->opaque) == 0) {
-        /* A module that has more and sends nothing. */
-        return wait_for(loop, MIG_STALL_NS);
+    if (res == MIG_ITERATE_MORE &&
+        after.sent_bytes - before.sent_bytes <
+        NOTHING_BYTES * MAX(loop->before->len, 1)) {
+        return wait_for(loop, NOTHING_NS);
     }
     return MIG_STEP_ITERATED;
 }
@@ -227,6 +268,7 @@ static MigStep end_pass(MigLoop *loop)
     loop->short_passes = passed < SHORT_PASS_NS ? loop->short_passes + 1 : 0;
     loop->pass_begun_ns = clock_now_ns(loop->clock);
     loop->waited = loop->no_more = false;
+    loop->linger_end_ns = 0;
     loop->ops->counters(loop->opaque, &counters);
     loop->sent_at_pass = counters.sent_bytes;
     return may_switch_over(loop, rec, &loop->forecast) ? MIG_STEP_SWITCHOVER
@@ -247,7 +289,7 @@ MigStep mig_loop_step(MigLoop *loop, Error **errp)
     may = may_switch_over(loop, rec, &f);
     nothing_left = loop->no_more || (rec->total.precopy_bytes == 0 &&
                                      rec->total.postcopy_bytes == 0);
-    if (!may && !nothing_left) {
+    if (!nothing_left && (!may || linger(loop))) {
         return iterate(loop, errp);
     }
     ns = stall_ns(loop, may);

@@ -18,6 +18,12 @@
 /* The bounded wait between two passes for which nothing was sent. */
 #define MIG_STALL_NS (50 * INT64_C(1000000))
 
+/*
+ * A pass that could be ended goes on sending for so long, if there is something
+ * to send: what can leave while the guest runs does not belong in the blackout.
+ */
+#define MIG_LINGER_NS INT64_C(1000000000)
+
 /* What one step came to. */
 typedef enum MigStep {
     MIG_STEP_ITERATED,          /* a chunk was sent */
@@ -68,6 +74,8 @@ typedef struct MigLoop {
     /* The loop's thread */
     uint64_t sent_at_pass;      /* counters.sent_bytes when the pass began */
     int64_t pass_begun_ns;
+    int64_t synced_ns;          /* of the last exact query */
+    int64_t linger_end_ns;      /* 0: this pass could not be ended so far */
     bool waited;                /* since the pass began */
     bool no_more;               /* iterate said DONE since the pass began */
     bool iterated;              /* since the last query: it shows what left */

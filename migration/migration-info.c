@@ -24,7 +24,7 @@ typedef struct OutView {
 } OutView;
 
 /* Lock held. */
-static void view_out(Migration *m, const MigOut *out, OutView *view)
+static void view_out(Migration *m, MigOut *out, OutView *view)
 {
     *view = (OutView) {
         .status = m->out_status,
@@ -39,7 +39,7 @@ static void view_out(Migration *m, const MigOut *out, OutView *view)
         .done = out->done,
     };
     if (out->stream) {
-        mig_stream_counters(out->stream, &view->counters);
+        outgoing_counters(out, &view->counters);
     }
     if (view->so.phase == MIG_PHASE_NONE) {
         view->precopy_bytes = view->counters.sent_bytes;

@@ -93,6 +93,7 @@ struct MigOut {
     /* The outgoing thread */
     MigEnd end;
     SaveVM *sv;
+    int schedstat_fd;           /* of the thread, or -1 */
     MigThrottle throttle;
     int64_t throttle_period_ns; /* RamStats.period_ns that was looked at */
     bool guest_stopped;         /* by this migration */
@@ -117,7 +118,8 @@ struct MigOut {
     MigStreamCounters counters; /* last known */
     uint64_t precopy_bytes;     /* sent before the blackout; once it began */
 
-    /* The outgoing thread writes, any reads: atomics within */
+    /* The outgoing thread writes, any reads: atomics, or with some within */
+    uint64_t delayed_ns;        /* without a CPU, while it iterated */
     MigLoop loop;
     MigStats stats;
 };
@@ -185,6 +187,9 @@ void outgoing_cancel(MigOut *out);
 /* Joins the thread, if it has done its work, and frees. Big lock. */
 void outgoing_reap(Migration *m);
 void outgoing_free(MigOut *out);
+
+/* What has left, and the time spent sending it. Lock held, or its thread. */
+void outgoing_counters(MigOut *out, MigStreamCounters *counters);
 
 /* Whether it has been told to stop, or the other side has. */
 bool outgoing_stopped(MigOut *out);

@@ -5,6 +5,9 @@
  * outgoing-switch.c. Locks: migration-int.h.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -46,11 +49,53 @@ bool outgoing_stopped(MigOut *out)
 
 /* ---- the loop's operations ---- */
 
-static void loop_counters(void *opaque, MigStreamCounters *counters)
+/*
+ * How long this thread has been ready to run and had no CPU, in nanoseconds:
+ * the second number of schedstat, see proc(5). 0 where that is not to be had.
+ */
+static uint64_t run_delay_ns(MigOut *out)
 {
-    MigOut *out = opaque;
+    char text[64] = "";
+    uint64_t ran, waited;
+
+    if (out->schedstat_fd < 0 ||
+        pread(out->schedstat_fd, text, sizeof(text) - 1, 0) <= 0 ||
+        sscanf(text, "%" SCNu64 " %" SCNu64, &ran, &waited) != 2) {
+        return 0;
+    }
+    return waited;
+}
+
+/*
+ * Waiting for a CPU is not sending: in the blackout the harts leave theirs to
+ * this thread.
+ */
+void outgoing_counters(MigOut *out, MigStreamCounters *counters)
+{
+    uint64_t delayed = __atomic_load_n(&out->delayed_ns, __ATOMIC_RELAXED);
 
     mig_stream_counters(out->stream, counters);
+    counters->send_ns = sat_sub_u64(counters->send_ns, delayed);
+}
+
+static void loop_counters(void *opaque, MigStreamCounters *counters)
+{
+    outgoing_counters(opaque, counters);
+}
+
+/* Each module's share of the time without a CPU is not its own. */
+static void subtract_delay(MigOut *out, GArray *modules)
+{
+    uint64_t all = 0;
+
+    for (guint i = 0; i < modules->len; i++) {
+        all += g_array_index(modules, SaveVMModule, i).iterate_ns;
+    }
+    for (guint i = 0; i < modules->len; i++) {
+        int64_t *ns = &g_array_index(modules, SaveVMModule, i).iterate_ns;
+
+        *ns -= sat_muldiv_u64(MIN(out->delayed_ns, all), *ns, all);
+    }
 }
 
 static void loop_query(void *opaque, bool exact, GArray *modules)
@@ -60,6 +105,7 @@ static void loop_query(void *opaque, bool exact, GArray *modules)
     RamStats ram;
 
     savevm_query_pending(out->sv, exact, modules);
+    subtract_delay(out, modules);
     mig_stream_counters(out->stream, &counters);
     ram_get_stats(out->m->ram, &ram);
     mig_stats_sample(&out->stats, clock_now_ns(out->m->clock),
@@ -69,8 +115,12 @@ static void loop_query(void *opaque, bool exact, GArray *modules)
 static MigIterate loop_iterate(void *opaque, Error **errp)
 {
     MigOut *out = opaque;
+    uint64_t before = run_delay_ns(out);
+    MigIterate res = savevm_iterate(out->sv, errp);
 
-    return savevm_iterate(out->sv, errp);
+    __atomic_fetch_add(&out->delayed_ns, sat_sub_u64(run_delay_ns(out), before),
+                       __ATOMIC_RELAXED);
+    return res;
 }
 
 static int64_t loop_rate_wait(void *opaque)
@@ -408,8 +458,14 @@ static gpointer outgoing_main(gpointer opaque)
 {
     MigOut *out = opaque;
     Error *err = NULL;
-    bool ok = run(out, &err);
+    bool ok;
 
+    out->schedstat_fd = open("/proc/thread-self/schedstat",
+                             O_RDONLY | O_CLOEXEC);
+    ok = run(out, &err);
+    if (out->schedstat_fd >= 0) {
+        close(out->schedstat_fd);
+    }
     finish(out, ok, err);
     g_clear_error(&err);
     return NULL;

@@ -63,7 +63,9 @@ void mig_pending_begin(MigPending *p, MigPendingSource source, void *opaque)
     p->opaque = opaque;
     g_mutex_lock(&p->lock);
     g_array_set_size(modules, 0);
-    p->record = (MigRecord) { .modules = modules };
+    p->record = (MigRecord) {
+        .modules = modules, .synced_ns = clock_now_ns(p->clock),
+    };
     g_mutex_unlock(&p->lock);
 }
 
@@ -103,6 +105,7 @@ const MigRecord *mig_pending_query(MigPending *p, bool exact)
     rec.total = sum_up(p->scratch);
     rec.time_ns = clock_now_ns(p->clock);
     rec.query_ns = rec.time_ns - start;
+    rec.synced_ns = exact ? start : p->record.synced_ns;
     rec.modules = p->scratch;
 
     g_mutex_lock(&p->lock);

@@ -24,6 +24,7 @@ typedef struct MigRecord {
     bool exact;
     int64_t time_ns;            /* when all had answered; the clock given */
     int64_t query_ns;           /* how long that took */
+    int64_t synced_ns;          /* when the last exact answer began, or begin */
     MigPendingData total;       /* the sums of all modules; saturating */
     GArray *modules;            /* of SaveVMModule, in order; may be NULL */
 } MigRecord;

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "migration/predict.h"
+#include "trace/trace-migration.h"
 #include "util/checked.h"
 
 #define NS_PER_SEC UINT64_C(1000000000)
 #define NS_PER_MS 1000000
+#define NS_PER_US 1000
 
 /* After so much measured time, what came before counts half. */
 #define RATE_HALF_NS (NS_PER_SEC / 2)
@@ -33,6 +35,8 @@ typedef struct ModuleRates {
     uint32_t instance;
     Rate live;                  /* while the guest runs */
     Rate stopped;               /* in the blackout of an earlier attempt */
+    uint64_t dirtied_bytes;     /* between the last two exact queries, */
+    int64_t dirtied_ns;         /* ... and the time between them; 0: unknown */
 } ModuleRates;
 
 struct MigPredictor {
@@ -103,7 +107,10 @@ void mig_predictor_begin(MigPredictor *p)
     p->started = false;
     p->round_trip_ns = 0;
     for (guint i = 0; i < p->modules->len; i++) {
-        g_array_index(p->modules, ModuleRates, i).live = (Rate) { 0 };
+        ModuleRates *m = &g_array_index(p->modules, ModuleRates, i);
+
+        m->live = (Rate) { 0 };
+        m->dirtied_ns = 0;
     }
     g_mutex_unlock(&p->lock);
 }
@@ -121,7 +128,8 @@ void mig_predictor_sent(MigPredictor *p, int64_t now_ns,
         }
         rate_add(&p->sent, counters->sent_bytes - p->counters.sent_bytes,
                  sat_sub_u64(counters->send_ns, p->counters.send_ns));
-        p->counters = *counters;
+        p->counters.sent_bytes = counters->sent_bytes;
+        p->counters.send_ns = MAX(p->counters.send_ns, counters->send_ns);
     }
     g_mutex_unlock(&p->lock);
 }
@@ -161,6 +169,22 @@ void mig_predictor_module_iterated(MigPredictor *p, const char *idstr,
     }
     g_mutex_lock(&p->lock);
     rate_add(&get_module(p, idstr, instance)->live, bytes, ns);
+    g_mutex_unlock(&p->lock);
+}
+
+void mig_predictor_module_dirtied(MigPredictor *p, const char *idstr,
+                                  uint32_t instance, uint64_t bytes,
+                                  int64_t ns)
+{
+    ModuleRates *m;
+
+    if (ns <= 0) {
+        return;
+    }
+    g_mutex_lock(&p->lock);
+    m = get_module(p, idstr, instance);
+    m->dirtied_bytes = bytes;
+    m->dirtied_ns = ns;
     g_mutex_unlock(&p->lock);
 }
 
@@ -235,21 +259,42 @@ bool mig_predictor_bandwidth(MigPredictor *p, int64_t now_ns,
     return known;
 }
 
-/* One module's bytes at its own pace, or the wire's where that is not known. */
+/*
+ * What has come up in @ns since the last exact query, by what came up before
+ * it. A guest that writes to the same pages again adds nothing: so not more
+ * than then, however long it is ago.
+ */
+static uint64_t not_known_yet(const ModuleRates *m, int64_t ns)
+{
+    if (m->dirtied_ns == 0 || ns <= 0) {
+        return 0;
+    }
+    return sat_muldiv_u64(m->dirtied_bytes, MIN(ns, m->dirtied_ns),
+                          m->dirtied_ns);
+}
+
+/*
+ * One module's bytes at its own pace, or the wire's where that is not known;
+ * *more is raised by what is not known to be dirty yet.
+ */
 static MigNs module_time(MigPredictor *p, const SaveVMModule *m,
-                         uint64_t wire_bps)
+                         uint64_t wire_bps, int64_t since_sync_ns,
+                         uint64_t *more)
 {
     ModuleRates *r = find_module(p, m->idstr, m->instance);
-    uint64_t live = wire_bps, stopped = wire_bps;
+    uint64_t live = wire_bps, stopped = wire_bps, unknown = 0;
 
     if (r) {
         rate_get(&r->live, &live);
         if (!rate_get(&r->stopped, &stopped)) {
             stopped = live;
         }
+        unknown = not_known_yet(r, since_sync_ns);
+        *more = sat_add_u64(*more, unknown);
     }
     return time_for(m->pending.precopy_bytes, live) +
            time_for(m->pending.postcopy_bytes, live) +
+           time_for(unknown, live) +
            time_for(m->pending.stopcopy_bytes, stopped);
 }
 
@@ -269,7 +314,7 @@ void mig_predictor_forecast(MigPredictor *p, int64_t now_ns,
                             MigForecast *f)
 {
     MigNs modules_ns = 0;
-    uint64_t accepted;
+    uint64_t accepted = 0, total, more = 0;
 
     *f = (MigForecast) { 0 };
     g_mutex_lock(&p->lock);
@@ -277,18 +322,22 @@ void mig_predictor_forecast(MigPredictor *p, int64_t now_ns,
                                        &f->bandwidth_bps);
     if (f->known) {
         f->wire_ns = time_for(rec->total.total_bytes, f->bandwidth_bps);
-        f->transfer_ns = f->wire_ns;
         for (guint i = 0; rec->modules && i < rec->modules->len; i++) {
             modules_ns += module_time(p, &g_array_index(rec->modules,
                                                         SaveVMModule, i),
-                                      f->bandwidth_bps);
+                                      f->bandwidth_bps,
+                                      now_ns - rec->synced_ns, &more);
         }
-        f->transfer_ns = MAX(f->transfer_ns, modules_ns);
+        total = sat_add_u64(rec->total.total_bytes, more);
+        f->transfer_ns = MAX(time_for(total, f->bandwidth_bps), modules_ns);
         if (rate_get(&p->accepted, &accepted)) {
-            f->transfer_ns = MAX(f->transfer_ns,
-                                 time_for(rec->total.total_bytes, accepted));
+            f->transfer_ns = MAX(f->transfer_ns, time_for(total, accepted));
         }
         f->fixed_ns = fixed_time(p);
+        trace_migration_forecast(f->bandwidth_bps, accepted,
+                                 (int64_t)(f->wire_ns / NS_PER_US),
+                                 (int64_t)(modules_ns / NS_PER_US),
+                                 (int64_t)(f->fixed_ns / NS_PER_US));
         f->downtime_ns = f->transfer_ns + f->fixed_ns;
     }
     g_mutex_unlock(&p->lock);

@@ -34,7 +34,8 @@ typedef struct MigForecast {
     bool known;                 /* there is a bandwidth */
     uint64_t bandwidth_bps;     /* bytes a second; if known */
     MigNs wire_ns;              /* total_bytes over bandwidth */
-    MigNs transfer_ns;          /* ... or what is slower than the wire */
+    MigNs transfer_ns;          /* ... with what is not known to be dirty yet,
+                                   or by what is slower than the wire */
     MigNs fixed_ns;
     MigNs downtime_ns;          /* transfer + fixed */
 } MigForecast;
@@ -65,6 +66,13 @@ void mig_predictor_sent(MigPredictor *p, int64_t now_ns,
 void mig_predictor_module_iterated(MigPredictor *p, const char *idstr,
                                    uint32_t instance, uint64_t bytes,
                                    int64_t ns);
+/*
+ * An exact query found @bytes more than the fast one right before it: they
+ * have come up in the @ns since the last exact one.
+ */
+void mig_predictor_module_dirtied(MigPredictor *p, const char *idstr,
+                                  uint32_t instance, uint64_t bytes,
+                                  int64_t ns);
 /* A module moved @bytes in @ns of blackout; @idstr is valid for ever. */
 void mig_predictor_module_completed(MigPredictor *p, const char *idstr,
                                     uint32_t instance, uint64_t bytes,

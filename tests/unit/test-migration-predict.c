@@ -302,6 +302,26 @@ static void test_limit_from_expected(void)
     }
 }
 
+/* Between two syncs: what the guest has written meanwhile is in it. */
+static void test_not_known_yet(void)
+{
+    Sim *sim = sim_new(GBPS);
+    unsigned passes;
+
+    /* In each pass of a second it writes to a GB again. */
+    sim_add_ram(sim, GBPS, GBPS, 2 * GBPS);
+    sim->terms.downtime_limit_ms = 1;
+    sim_begin(sim);
+    sim_run(sim, 5 * SEC);
+    passes = sim->num_events;
+    while (sim->num_events < passes + 2) {
+        mig_loop_step(&sim->loop, NULL);
+        g_assert_cmpint(sim_expected_downtime_ms(sim), >, 900);
+        g_assert_cmpint(sim_expected_downtime_ms(sim), <, 2100);
+    }
+    sim_free(sim);
+}
+
 /* A device that produces its state more slowly than the wire takes it. */
 static void test_slow_producer(void)
 {
@@ -542,6 +562,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/spec-4/saturates", test_saturates);
     g_test_add_func("/migration/spec-4/limit-from-expected",
                     test_limit_from_expected);
+    g_test_add_func("/migration/spec-4/not-known-yet", test_not_known_yet);
     g_test_add_func("/migration/spec-4/slow-producer", test_slow_producer);
     g_test_add_func("/migration/spec-4/learned-from-attempt",
                     test_learned_from_attempt);
