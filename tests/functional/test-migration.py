@@ -249,6 +249,7 @@ class Life(Migration):
             there.assert_lives(self)
             here.close()
             here = there
+        here.wait_serial('counter ')
         here.command('stop')
         self.check_counters(here)
         lines = harness.counters(here.serial())
