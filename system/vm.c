@@ -40,6 +40,7 @@ struct VmLoop {
 
     GMutex lock;                /* protects what follows; a leaf */
     GArray *soon;               /* of SoonCall */
+    GArray *soon_running;       /* those whose turn it is, or NULL; main loop */
     VmEventSink event_sink;
 };
 
@@ -156,6 +157,25 @@ void vm_call_soon(Vm *vm, void (*fn)(void *opaque), void *opaque)
     wake(vm->loop);
 }
 
+static void cancel_in(GArray *calls, void (*fn)(void *opaque), void *opaque)
+{
+    for (guint i = 0; calls && i < calls->len; i++) {
+        SoonCall *call = &g_array_index(calls, SoonCall, i);
+
+        if (call->fn == fn && call->opaque == opaque) {
+            call->fn = NULL;
+        }
+    }
+}
+
+void vm_call_soon_cancel(Vm *vm, void (*fn)(void *opaque), void *opaque)
+{
+    g_mutex_lock(&vm->loop->lock);
+    cancel_in(vm->loop->soon, fn, opaque);
+    cancel_in(vm->loop->soon_running, fn, opaque);
+    g_mutex_unlock(&vm->loop->lock);
+}
+
 /* What is queued meanwhile has its turn in the next round. */
 static void run_soon(struct VmLoop *loop)
 {
@@ -170,11 +190,15 @@ static void run_soon(struct VmLoop *loop)
     if (!calls) {
         return;
     }
+    loop->soon_running = calls;
     for (guint i = 0; i < calls->len; i++) {
         SoonCall *call = &g_array_index(calls, SoonCall, i);
 
-        call->fn(call->opaque);
+        if (call->fn) {
+            call->fn(call->opaque);
+        }
     }
+    loop->soon_running = NULL;
     g_array_unref(calls);
 }
 

@@ -99,6 +99,12 @@ void vm_request_exit(Vm *vm, int status);
 void vm_call_soon(Vm *vm, void (*fn)(void *opaque), void *opaque);
 
 /*
+ * Takes all calls of @fn(@opaque) back that have not begun. Whoever frees
+ * @opaque does this first. Big lock: so none of them is running.
+ */
+void vm_call_soon_cancel(Vm *vm, void (*fn)(void *opaque), void *opaque);
+
+/*
  * Sends a QMP event to every monitor that negotiated. @data (a json_object,
  * or NULL) is taken over. Called by the generated qapi_event_send_*(). Any
  * thread; never blocks on a client. Without a sink it is dropped.

@@ -94,6 +94,30 @@ static void test_call_soon(void)
     vm_free(vm);
 }
 
+static void soon_cancel(void *opaque)
+{
+    Soon *soon = opaque;
+
+    vm_call_soon(soon->vm, soon_letter, soon);
+    vm_call_soon_cancel(soon->vm, soon_letter, soon);
+}
+
+/* One that is queued, one whose turn has come, one of another. */
+static void test_call_soon_cancel(void)
+{
+    Vm *vm = vm_new();
+    g_autoptr(GString) order = g_string_new(NULL);
+    Soon a = { vm, order, 'a' }, c = { vm, order, 'c' };
+
+    vm_call_soon(vm, soon_letter, &a);
+    vm_call_soon(vm, soon_cancel, &a);
+    vm_call_soon(vm, soon_letter, &a);
+    vm_call_soon(vm, soon_letter, &c);
+    g_assert_cmpint(vm_main_loop(vm), ==, 0);
+    g_assert_cmpstr(order->str, ==, "ac");
+    vm_free(vm);
+}
+
 static gboolean source_fired(gpointer opaque)
 {
     Vm *vm = opaque;
@@ -408,6 +432,7 @@ int main(int argc, char **argv)
     g_test_add_func("/vm/lock-twice", test_lock_twice);
     g_test_add_func("/vm/exit-from-thread", test_exit_from_thread);
     g_test_add_func("/vm/call-soon", test_call_soon);
+    g_test_add_func("/vm/call-soon-cancel", test_call_soon_cancel);
     g_test_add_func("/vm/source", test_source);
     g_test_add_func("/vm/event", test_event);
     g_test_add_func("/clock/virtual", test_virtual_clock);
