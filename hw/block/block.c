@@ -37,7 +37,6 @@ typedef struct Request {
 } Request;
 
 struct BlockBackend {
-    int refs;                   /* atomic: the owner, and a queued delivery */
     Vm *vm;
     BlockOptions options;       /* strings owned */
     char *user;
@@ -198,7 +197,6 @@ static void run_request(gpointer data, gpointer user_data)
     blk->delivery_queued = true;
     g_cond_signal(&blk->done_cond);
     if (queue) {
-        g_atomic_int_inc(&blk->refs);
         vm_call_soon(blk->vm, deliver_soon, blk);
     }
     g_mutex_unlock(&blk->done_lock);
@@ -238,20 +236,6 @@ static void deliver_finished(BlockBackend *blk)
     g_mutex_unlock(&blk->done_lock);
 }
 
-static void unref(BlockBackend *blk)
-{
-    if (!g_atomic_int_dec_and_test(&blk->refs)) {
-        return;
-    }
-    g_mutex_clear(&blk->done_lock);
-    g_cond_clear(&blk->done_cond);
-    g_free((char *)blk->options.node_name);
-    g_free((char *)blk->options.filename);
-    g_free((char *)blk->options.drive_id);
-    g_free(blk->user);
-    g_free(blk);
-}
-
 static void deliver_soon(void *opaque)
 {
     BlockBackend *blk = opaque;
@@ -260,7 +244,6 @@ static void deliver_soon(void *opaque)
     blk->delivery_queued = false;
     g_mutex_unlock(&blk->done_lock);
     deliver_finished(blk);
-    unref(blk);
 }
 
 void block_drain(BlockBackend *blk)
@@ -439,7 +422,14 @@ static void destroy(BlockBackend *blk)
     if (blk->fd >= 0) {
         close(blk->fd);
     }
-    unref(blk);
+    vm_call_soon_cancel(blk->vm, deliver_soon, blk);
+    g_mutex_clear(&blk->done_lock);
+    g_cond_clear(&blk->done_cond);
+    g_free((char *)blk->options.node_name);
+    g_free((char *)blk->options.filename);
+    g_free((char *)blk->options.drive_id);
+    g_free(blk->user);
+    g_free(blk);
 }
 
 BlockBackend *block_new(Vm *vm, const BlockOptions *options, Error **errp)
@@ -452,7 +442,6 @@ BlockBackend *block_new(Vm *vm, const BlockOptions *options, Error **errp)
         return NULL;
     }
     blk = g_new0(BlockBackend, 1);
-    blk->refs = 1;
     blk->vm = vm;
     blk->fd = -1;
     blk->options = *options;
