@@ -249,13 +249,13 @@ static void unmap_element(VirtQueue *vq, VirtioElement *element,
 void virtqueue_discard(VirtQueue *vq, VirtioElement *element)
 {
     unmap_element(vq, element, 0);
+    vq->in_flight--;
     g_free(element);
 }
 
 void virtqueue_unpop(VirtQueue *vq, VirtioElement *element)
 {
     vq->last_avail--;
-    vq->in_flight--;
     virtqueue_discard(vq, element);
 }
 
@@ -272,11 +272,11 @@ void virtqueue_push(VirtQueue *vq, VirtioElement *element, uint32_t written)
         __atomic_thread_fence(__ATOMIC_RELEASE);
         vq->used_index++;
         memory_st16(mem, vq->used + 2, vq->used_index);
-        vq->in_flight--;
         if ((uint16_t)(vq->used_index - vq->signalled_used) > vq->size) {
             vq->signalled_used_valid = false;
         }
     }
+    vq->in_flight--;
     g_free(element);
 }
 
@@ -371,11 +371,12 @@ bool virtio_queue_restore(VirtQueue *vq, Error **errp)
     memory_ld16(queue_memory(vq), vq->used + 2, &vq->used_index);
     memory_ld16(queue_memory(vq), vq->avail + 2, &avail);
     if ((uint16_t)(avail - vq->last_avail) > vq->size ||
-        vq->last_avail != vq->used_index) {
-        error_setg(errp, "queue %u: available index %u, used index %u do not "
-                   "agree with last available %u of %u entries", vq->index,
-                   avail, vq->used_index, vq->last_avail, vq->size);
-        return false;
+        (uint16_t)(vq->last_avail - vq->used_index) > vq->size) {
+        /* The rings are the guest's: it is in error, not the migration. */
+        virtio_error(vq->vdev, "queue %u: available index %u, used index %u "
+                     "do not agree with last available %u of %u entries",
+                     vq->index, avail, vq->used_index, vq->last_avail,
+                     vq->size);
     }
     return true;
 }

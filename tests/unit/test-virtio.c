@@ -447,6 +447,46 @@ static void test_move(void)
     rig_end(&to);
 }
 
+/* A driver that broke its device cannot keep the machine from moving. */
+static void test_move_broken(void)
+{
+    g_autofree char *path = image_new();
+    GByteArray *state;
+    Rig from, to;
+
+    blk_begin(&from, path, false, 0);
+    rig_set_desc(&from, 0, 0, RIG_DATA, 8, 0, 0);
+    rig_offer(&from, 0, 0);             /* half a header, no status */
+    g_assert_cmpuint(rig_read(&from, STATUS) & NEEDS_RESET, ==, NEEDS_RESET);
+    state = hw_test_save(from.dev);
+    blk_end(&from);
+    blk_begin(&to, path, false, 0);
+    g_assert_true(hw_test_load(to.dev, state, NULL));
+    g_assert_cmpuint(rig_read(&to, STATUS) & NEEDS_RESET, ==, NEEDS_RESET);
+    blk_end(&to);
+    g_byte_array_unref(state);
+    unlink(path);
+}
+
+/* Nor can one that writes nonsense into its rings: they travel as they are. */
+static void test_move_bad_ring(void)
+{
+    GByteArray *state;
+    Rig from, to;
+
+    rng_begin(&from, 0);
+    rig_begin(&to);
+    rig_plug(&to, "virtio-rng-device", NULL);
+    memory_st16(from.vm->memory, RIG_AVAIL(0) + 2, 1000);
+    memcpy(to.ram->host, from.ram->host, RIG_RAM_BYTES);
+    state = hw_test_save(from.dev);
+    g_assert_true(hw_test_load(to.dev, state, NULL));
+    g_assert_cmpuint(rig_read(&to, STATUS) & NEEDS_RESET, ==, NEEDS_RESET);
+    g_byte_array_unref(state);
+    rig_end(&from);
+    rig_end(&to);
+}
+
 /* Whatever a byte of the state is changed to: refused, or taken; no crash. */
 static void test_hostile_state(void)
 {
@@ -504,6 +544,8 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio/blk/lock", test_blk_lock);
     g_test_add_func("/virtio/net/socket", test_net_socket);
     g_test_add_func("/virtio/move", test_move);
+    g_test_add_func("/virtio/move-broken", test_move_broken);
+    g_test_add_func("/virtio/move-bad-ring", test_move_bad_ring);
     g_test_add_func("/virtio/hostile-state", test_hostile_state);
     return g_test_run();
 }
