@@ -20,6 +20,39 @@
 #define HASH_BITS 10
 #define HASH_SIZE (1u << HASH_BITS)
 
+/*
+ * What another hart writes meanwhile is sorted out by its FENCE.I. The thread
+ * sanitizer looks at memcpy() and memcmp() whoever calls them.
+ */
+#if SANITIZES_THREADS
+GUEST_ACCESS static void copy_page(uint8_t *to, const uint8_t *from)
+{
+    for (unsigned i = 0; i < PAGE_SIZE; i++) {
+        to[i] = ((const volatile uint8_t *)from)[i];
+    }
+}
+
+GUEST_ACCESS static bool page_differs(const uint8_t *copy, const uint8_t *page)
+{
+    for (unsigned i = 0; i < PAGE_SIZE; i++) {
+        if (copy[i] != ((const volatile uint8_t *)page)[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+#else
+static void copy_page(uint8_t *to, const uint8_t *from)
+{
+    memcpy(to, from, PAGE_SIZE);
+}
+
+static bool page_differs(const uint8_t *copy, const uint8_t *page)
+{
+    return memcmp(copy, page, PAGE_SIZE) != 0;
+}
+#endif
+
 static CodePage **hash_slot(Hart *h, hwaddr gpa)
 {
     return &h->code_hash[(gpa >> PAGE_BITS) * UINT64_C(0x9e3779b97f4a7c15) >>
@@ -47,7 +80,7 @@ static void undecode(Hart *h, CodePage *page, bool careful)
     page->insn[PAGE_INSNS + 1].fn = op_page_end;
     page->careful = careful;
     page->careful_fn = NULL;
-    memcpy(page->copy, page->host, PAGE_SIZE);
+    copy_page(page->copy, page->host);
     page->generation = h->generation;
 }
 
@@ -100,7 +133,7 @@ static CodePage *find_page(Hart *h, hwaddr gpa, const uint8_t *host,
     } else if (page->careful != careful) {
         undecode(h, page, careful);
     } else if (page->generation != h->generation) {
-        if (memcmp(page->copy, host, PAGE_SIZE)) {
+        if (page_differs(page->copy, host)) {
             trace_riscv_code_changed(h->hartid, gpa);
             undecode(h, page, careful);
         }

@@ -19,7 +19,7 @@ static Insn *misaligned(Hart *h, Insn *i, uint64_t n, uint64_t cause)
 }
 
 #define LOAD_RESERVED(name, type, extend)                                      \
-    OP_LONG(name,                                                              \
+    GUEST_ACCESS OP_LONG(name,                                                 \
         type *host;                                                            \
         h->instret = n;                                                        \
         if (RS1 & (sizeof(type) - 1)) {                                        \
@@ -36,7 +36,7 @@ static Insn *misaligned(Hart *h, Insn *i, uint64_t n, uint64_t cause)
 
 /* The low bit of res_addr tells the width: addresses are even. */
 #define STORE_CONDITIONAL(name, type)                                          \
-    OP_LONG(name,                                                              \
+    GUEST_ACCESS OP_LONG(name,                                                 \
         uint64_t reserved = h->res_addr;                                       \
         bool done = false;                                                     \
         type *host;                                                            \
@@ -65,7 +65,7 @@ STORE_CONDITIONAL(sc_d, uint64_t)
 
 /* @stype: the type in whose order min and max compare. */
 #define AMO(name, type, stype, extend, operation)                              \
-    OP_LONG(name,                                                              \
+    GUEST_ACCESS OP_LONG(name,                                                 \
         type *host;                                                            \
         stype old;                                                             \
         stype arg = RS2;                                                       \
@@ -85,7 +85,7 @@ STORE_CONDITIONAL(sc_d, uint64_t)
 
 /* What the host has no instruction for: swap in until nobody interfered. */
 #define DEFINE_MINMAX(type, name, relation)                                    \
-    static type fetch_##name##_##type(void *host, type arg)                    \
+    GUEST_ACCESS static type fetch_##name##_##type(void *host, type arg)       \
     {                                                                          \
         type *p = host;                                                        \
         type old = __atomic_load_n(p, __ATOMIC_RELAXED);                       \

@@ -72,6 +72,13 @@
 
 /* Guest memory is where harts and devices race, as the guest wants them to. */
 #define GUEST_ACCESS __attribute__((no_sanitize("thread")))
+#if defined(__SANITIZE_THREAD__)
+#define SANITIZES_THREADS 1
+#elif defined(__has_feature)
+#define SANITIZES_THREADS __has_feature(thread_sanitizer)
+#else
+#define SANITIZES_THREADS 0
+#endif
 
 #define RS1 (h->x[i->rs1])
 #define RS2 (h->x[i->rs2])

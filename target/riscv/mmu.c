@@ -6,8 +6,6 @@
  * Accessed and dirty bits are set by the walk itself (Svadu) while menvcfg
  * says so. Hart thread.
  */
-#include <string.h>
-
 #include "exec.h"
 
 typedef enum Access {
@@ -114,7 +112,7 @@ static unsigned leaf_perms(const Hart *h, unsigned index, uint64_t pte)
 }
 
 /* Sets A, and D for a store. False: somebody changed the entry, walk again. */
-static bool update_pte(uint64_t *entry, uint64_t pte, uint64_t set,
+GUEST_ACCESS static bool update_pte(uint64_t *entry, uint64_t pte, uint64_t set,
                        const RamBlock *rb, uint64_t offset)
 {
     if (!__atomic_compare_exchange_n(entry, &pte, pte | set, false,
@@ -128,8 +126,8 @@ static bool update_pte(uint64_t *entry, uint64_t pte, uint64_t set,
 /*
  * One walk. Returns 1 with *t set, 0 with the exception set, -1: walk again.
  */
-static int walk(Hart *h, uint64_t va, Access access, unsigned index, int levels,
-                Translation *t)
+GUEST_ACCESS static int walk(Hart *h, uint64_t va, Access access,
+                             unsigned index, int levels, Translation *t)
 {
     hwaddr table = (h->satp & SATP_PPN) << PAGE_BITS;
 
@@ -295,7 +293,9 @@ GUEST_ACCESS static uint64_t host_load(const uint8_t *host, unsigned size)
             return *(const volatile uint64_t *)host;
         }
     }
-    memcpy(&val, host, size);
+    for (unsigned n = 0; n < size; n++) {
+        val |= (uint64_t)((const volatile uint8_t *)host)[n] << (8 * n);
+    }
     return val;
 }
 
@@ -314,7 +314,9 @@ GUEST_ACCESS static void host_store(uint8_t *host, unsigned size, uint64_t val)
             return;
         }
     }
-    memcpy(host, &val, size);
+    for (unsigned n = 0; n < size; n++) {
+        ((volatile uint8_t *)host)[n] = (uint8_t)(val >> (8 * n));
+    }
 }
 
 /* Bytes from @va to the end of its page. */
