@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * glib's mutexes and conditions once more, over pthreads. Only in builds with
- * the thread sanitizer: it sees what pthreads order, but not the futexes of
- * the glib of the system, which is not built with it. What links this code
- * gets these functions instead of glib's. Any thread.
+ * glib's mutexes and conditions once more, over pthreads, and its thread pools
+ * with what they order made known. Only in builds with the thread sanitizer:
+ * it sees what pthreads order, but not the futexes of the glib of the system,
+ * which is not built with it. What links this code gets these functions
+ * instead of glib's. Any thread.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <time.h>
 
 #include <glib.h>
+#include <sanitizer/tsan_interface.h>
 
 /* What GMutex and GCond have room for: a pointer, made at the first use. */
 static void *made(gpointer *slot, size_t size, void (*init)(void *))
@@ -120,4 +123,51 @@ void g_cond_signal(GCond *cond)
 void g_cond_broadcast(GCond *cond)
 {
     pthread_cond_broadcast(cond_of(cond));
+}
+
+/* A pool's own function and data. */
+typedef struct Pool {
+    GFunc fn;
+    gpointer data;
+} Pool;
+
+static void pool_run(gpointer job, gpointer opaque)
+{
+    Pool *pool = opaque;
+
+    __tsan_acquire(job);
+    pool->fn(job, pool->data);
+}
+
+GThreadPool *g_thread_pool_new(GFunc func, gpointer user_data,
+                               gint max_threads, gboolean exclusive,
+                               GError **error)
+{
+    GThreadPool *(*of_glib)(GFunc, gpointer, gint, gboolean, GError **) =
+        dlsym(RTLD_NEXT, "g_thread_pool_new");
+    Pool *pool = g_new(Pool, 1);
+
+    *pool = (Pool) { func, user_data };
+    __tsan_release(pool);
+    return of_glib(pool_run, pool, max_threads, exclusive, error);
+}
+
+gboolean g_thread_pool_push(GThreadPool *pool, gpointer data, GError **error)
+{
+    gboolean (*of_glib)(GThreadPool *, gpointer, GError **) =
+        dlsym(RTLD_NEXT, "g_thread_pool_push");
+
+    __tsan_release(data);
+    return of_glib(pool, data, error);
+}
+
+/* Nobody here frees a pool without waiting for what it does. */
+void g_thread_pool_free(GThreadPool *pool, gboolean immediate, gboolean wait)
+{
+    void (*of_glib)(GThreadPool *, gboolean, gboolean) =
+        dlsym(RTLD_NEXT, "g_thread_pool_free");
+    Pool *own = pool->user_data;
+
+    of_glib(pool, immediate, wait);
+    g_free(own);
 }
