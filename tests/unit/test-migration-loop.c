@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "migration-sim.h"
+#include "timing.h"
 
 #define GBPS (UINT64_C(1000000000))     /* bytes a second */
 
@@ -144,7 +145,7 @@ static void test_idle_guest(void)
 static void test_terabyte_guest(void)
 {
     Sim *sim = sim_new(5 * GBPS);
-    int64_t start = g_get_monotonic_time();
+    int64_t start = thread_cpu_us();
 
     sim_add_ram(sim, TIB, 64 * GIB, GBPS);
     sim_begin(sim);
@@ -152,7 +153,9 @@ static void test_terabyte_guest(void)
     g_assert_cmpint(sim->now_ns, >, 200 * SEC);
     sim_switch_over(sim);
     g_assert_cmpint(sim->downtime_ns, <=, 310 * MS);
-    g_assert_cmpint(g_get_monotonic_time() - start, <, 1000000);
+    if (TIMING_COUNTS) {
+        g_assert_cmpint(thread_cpu_us() - start, <, 1000000);
+    }
     sim_free(sim);
 }
 

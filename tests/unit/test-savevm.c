@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "savevm-machine.h"
+#include "timing.h"
 #include "util/thread.h"
 
 /* ---- there and back ---- */
@@ -552,7 +553,9 @@ static void test_query_cost(void)
         savevm_query_pending(o.sv, false, o.modules);
         best = MIN(best, g_get_monotonic_time() - start);
     }
-    g_assert_cmpint(best, <, MODULES);
+    if (TIMING_COUNTS) {
+        g_assert_cmpint(best, <, MODULES);
+    }
     out_clear(&o);
     g_free(mods);
 }
