@@ -39,10 +39,12 @@ typedef struct Side {
     GString *events;
 } Side;
 
-static Side *sink_sides[8];
+static GMutex sink_lock;
+static Side *sink_sides[8];     /* under sink_lock */
 
 static void event_sink(Vm *vm, const char *name, struct json_object *data)
 {
+    g_mutex_lock(&sink_lock);
     for (guint i = 0; i < G_N_ELEMENTS(sink_sides); i++) {
         Side *s = sink_sides[i];
 
@@ -57,6 +59,7 @@ static void event_sink(Vm *vm, const char *name, struct json_object *data)
             g_mutex_unlock(&s->lock);
         }
     }
+    g_mutex_unlock(&sink_lock);
     json_object_put(data);
 }
 
@@ -117,12 +120,14 @@ static Side *side_new(bool incoming)
     s->area_pages = 64;
     g_mutex_init(&s->lock);
     g_cond_init(&s->changed);
+    g_mutex_lock(&sink_lock);
     for (guint i = 0; i < G_N_ELEMENTS(sink_sides); i++) {
         if (!sink_sides[i]) {
             sink_sides[i] = s;
             break;
         }
     }
+    g_mutex_unlock(&sink_lock);
     vm_lock(s->vm);
     s->rb = memory_ram_new(s->vm->memory, "mem", &backing, NULL);
     g_assert_nonnull(s->rb);
@@ -165,11 +170,13 @@ static void side_free(Side *s)
     g_cond_broadcast(&s->changed);
     g_mutex_unlock(&s->lock);
     g_thread_join(s->guest);
+    g_mutex_lock(&sink_lock);
     for (guint i = 0; i < G_N_ELEMENTS(sink_sides); i++) {
         if (sink_sides[i] == s) {
             sink_sides[i] = NULL;
         }
     }
+    g_mutex_unlock(&sink_lock);
     machine_config_free(s->vm->config);
     s->vm->config = NULL;
     vm_free(s->vm);
