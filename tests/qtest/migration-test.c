@@ -125,9 +125,16 @@ static void check_guest_runs(QtsMachine *m)
     g_error("the guest stands still");
 }
 
+static void await_completed(QtsMachine *m)
+{
+    json_object_put(qts_wait_status(m, "completed"));
+}
+
 static void check_moved(Pair *pair)
 {
     check_run_state(pair->source, "postmigrate");
+    /* Without a return path the source is done before the destination. */
+    await_completed(pair->target);
     check_guest_runs(pair->target);
     qts_qmp_do(pair->target, "stop", NULL);
     qts_check_pattern(pair->target, AREA_START, AREA_BYTES);
@@ -141,11 +148,6 @@ static void migrate(Pair *pair, const char *uri)
 static void incoming(Pair *pair, const char *uri)
 {
     qts_qmp_do(pair->target, "migrate-incoming", "{\"uri\": \"%s\"}", uri);
-}
-
-static void await_completed(QtsMachine *m)
-{
-    json_object_put(qts_wait_status(m, "completed"));
 }
 
 /* --- transports --- */
