@@ -151,7 +151,10 @@ static ModuleRates *get_module(MigPredictor *p, const char *idstr,
                                uint32_t instance)
 {
     ModuleRates *m = find_module(p, idstr, instance);
-    ModuleRates fresh = { .idstr = idstr, .instance = instance };
+    /* A module may go, and its name with it; what was learned stays. */
+    ModuleRates fresh = {
+        .idstr = g_intern_string(idstr), .instance = instance,
+    };
 
     if (!m) {
         g_array_append_val(p->modules, fresh);
