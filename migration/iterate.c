@@ -14,6 +14,9 @@
 #define SHORT_PASSES_MAX 8
 #define SHORT_PASS_NS (10 * INT64_C(1000000))
 
+/* So long a burst is worth an answer of its own. */
+#define BURST_NS (50 * INT64_C(1000000))
+
 /*
  * An iterate that puts out less for each module has sent headers, and hardly
  * anything in them: whoever says that there is more is asked at this pace.
@@ -105,6 +108,29 @@ static void learn_dirtied(MigLoop *loop, const MigRecord *rec)
     loop->synced_ns = rec->synced_ns;
 }
 
+static bool report_burst(MigLoop *loop)
+{
+    return loop->burst_bytes && loop->ops->burst_ended &&
+           loop->ops->burst_ended(loop->opaque, loop->burst_bytes,
+                                  loop->burst_start_ns);
+}
+
+/* A pause comes: what was sent after it is another burst. */
+static void end_burst(MigLoop *loop)
+{
+    report_burst(loop);
+    loop->burst_bytes = 0;
+}
+
+/* A long one is reported in pieces. */
+static void cut_burst(MigLoop *loop)
+{
+    if (clock_now_ns(loop->clock) - loop->burst_start_ns >= BURST_NS &&
+        report_burst(loop)) {
+        loop->burst_bytes = 0;
+    }
+}
+
 static const MigRecord *query(MigLoop *loop, bool exact)
 {
     const MigRecord *rec = mig_pending_query(loop->pending, exact);
@@ -126,16 +152,10 @@ static const MigRecord *query(MigLoop *loop, bool exact)
     }
     loop->ops->counters(loop->opaque, &counters);
     mig_predictor_sent(loop->predictor, rec->time_ns, &counters);
-    return rec;
-}
-
-static void end_burst(MigLoop *loop)
-{
-    if (loop->burst_bytes && loop->ops->burst_ended) {
-        loop->ops->burst_ended(loop->opaque, loop->burst_bytes,
-                               loop->burst_start_ns);
+    if (!exact) {
+        cut_burst(loop);
     }
-    loop->burst_bytes = 0;
+    return rec;
 }
 
 /* ---- decisions ---- */

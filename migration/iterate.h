@@ -54,11 +54,11 @@ typedef struct MigLoopOps {
     /* What must hold now for the switchover */
     void (*terms)(void *opaque, MigSwitchoverTerms *terms);
     /*
-     * @bytes have left the modules' accounts since @start_ns, without a pause,
-     * and a sync or a wait comes next: time to ask when they have arrived. May
-     * be NULL.
+     * @bytes have left the modules' accounts since @start_ns, without a pause:
+     * time to ask when they have arrived. False: not now, an answer is still
+     * out. May be NULL.
      */
-    void (*burst_ended)(void *opaque, uint64_t bytes, int64_t start_ns);
+    bool (*burst_ended)(void *opaque, uint64_t bytes, int64_t start_ns);
     /* A new pass has begun: counter and record say so already */
     void (*pass_begun)(void *opaque, uint64_t pass);
 } MigLoopOps;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One machine's migrations, as the files of their life cycle share them:
- * migration.c (the object, settings, statuses), outgoing.c, switchover of it in
- * outgoing-switch.c, return-path.c, incoming.c, and what answers monitors.
+ * migration.c (the object, settings, statuses), outgoing.c with its loop and
+ * its blackout in outgoing-loop.c and outgoing-switch.c, return-path.c,
+ * incoming.c, and what answers monitors.
  *
  * Lock order: big lock, Migration.status_lock, Migration.lock. The last is a
  * leaf, held for copies only; waits are on it, through Migration.changed.
@@ -69,8 +70,9 @@ typedef struct MigReturn {
     unsigned acks_owed;
     /* The PING that is out: 0: none */
     uint32_t ping;
-    int64_t ping_ns;            /* when it was sent; a burst: when that began */
-    uint64_t ping_bytes;        /* of the burst; 0: a round trip */
+    int64_t ping_ns;            /* when it was sent */
+    uint64_t ping_bytes;        /* of the burst before; 0: a round trip */
+    int64_t burst_ns;           /* when that burst began */
     uint32_t last_ping;
     /* The answers of the blackout; 0: not yet */
     int64_t modules_loaded_ns;
@@ -188,13 +190,18 @@ void outgoing_cancel(MigOut *out);
 void outgoing_reap(Migration *m);
 void outgoing_free(MigOut *out);
 
-/* What has left, and the time spent sending it. Lock held, or its thread. */
-void outgoing_counters(MigOut *out, MigStreamCounters *counters);
-
 /* Whether it has been told to stop, or the other side has. */
 bool outgoing_stopped(MigOut *out);
+bool outgoing_is_stopped(const MigOut *out);    /* lock held */
 /* Waits on m->changed until @deadline_ns of the host's clock. Lock held. */
 bool outgoing_wait(MigOut *out, int64_t deadline_ns);
+
+/* ---- outgoing-loop.c ---- */
+
+extern const MigLoopOps outgoing_loop_ops;
+
+/* What has left, and the time spent sending it. Lock held, or its thread. */
+void outgoing_counters(MigOut *out, MigStreamCounters *counters);
 
 /* ---- outgoing-switch.c ---- */
 
@@ -218,9 +225,12 @@ enum {
 
 /* Source: reads until SHUT, the end or an error, on a thread of its own. */
 void return_path_start(MigOut *out);
-/* Source: sends PING @value, whose answer is timed. */
-bool return_path_ping(MigOut *out, uint32_t value, int64_t from_ns,
-                      uint64_t bytes, Error **errp);
+/*
+ * Source: sends PING @value behind a burst of @bytes that began at @burst_ns;
+ * 0 bytes: nothing is in front of it. The answer is timed.
+ */
+bool return_path_ping(MigOut *out, uint32_t value, uint64_t bytes,
+                      int64_t burst_ns, Error **errp);
 /* Destination: sends a message with a 32-bit value. Incoming thread. */
 bool return_path_send(IoChannel *ch, uint16_t type, uint32_t value,
                       Error **errp);

@@ -6,14 +6,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "migration/migration-int.h"
-#include "qapi/qapi-events-migration.h"
 #include "system/cpu.h"
 #include "system/runstate.h"
 #include "trace/trace-migration.h"
@@ -31,8 +28,7 @@ bool outgoing_wait(MigOut *out, int64_t deadline_ns)
                              deadline_ns / 1000);
 }
 
-/* Lock held. */
-static bool is_stopped(const MigOut *out)
+bool outgoing_is_stopped(const MigOut *out)
 {
     return out->cancelled || out->rp.ended;
 }
@@ -42,192 +38,10 @@ bool outgoing_stopped(MigOut *out)
     bool stopped;
 
     g_mutex_lock(&out->m->lock);
-    stopped = is_stopped(out);
+    stopped = outgoing_is_stopped(out);
     g_mutex_unlock(&out->m->lock);
     return stopped;
 }
-
-/* ---- the loop's operations ---- */
-
-/*
- * How long this thread has been ready to run and had no CPU, in nanoseconds:
- * the second number of schedstat, see proc(5). 0 where that is not to be had.
- */
-static uint64_t run_delay_ns(MigOut *out)
-{
-    char text[64] = "";
-    uint64_t ran, waited;
-
-    if (out->schedstat_fd < 0 ||
-        pread(out->schedstat_fd, text, sizeof(text) - 1, 0) <= 0 ||
-        sscanf(text, "%" SCNu64 " %" SCNu64, &ran, &waited) != 2) {
-        return 0;
-    }
-    return waited;
-}
-
-/*
- * Waiting for a CPU is not sending: in the blackout the harts leave theirs to
- * this thread.
- */
-void outgoing_counters(MigOut *out, MigStreamCounters *counters)
-{
-    uint64_t delayed = __atomic_load_n(&out->delayed_ns, __ATOMIC_RELAXED);
-
-    mig_stream_counters(out->stream, counters);
-    counters->send_ns = sat_sub_u64(counters->send_ns, delayed);
-}
-
-static void loop_counters(void *opaque, MigStreamCounters *counters)
-{
-    outgoing_counters(opaque, counters);
-}
-
-/* Each module's share of the time without a CPU is not its own. */
-static void subtract_delay(MigOut *out, GArray *modules)
-{
-    uint64_t all = 0;
-
-    for (guint i = 0; i < modules->len; i++) {
-        all += g_array_index(modules, SaveVMModule, i).iterate_ns;
-    }
-    for (guint i = 0; i < modules->len; i++) {
-        int64_t *ns = &g_array_index(modules, SaveVMModule, i).iterate_ns;
-
-        *ns -= sat_muldiv_u64(MIN(out->delayed_ns, all), *ns, all);
-    }
-}
-
-static void loop_query(void *opaque, bool exact, GArray *modules)
-{
-    MigOut *out = opaque;
-    MigStreamCounters counters;
-    RamStats ram;
-
-    savevm_query_pending(out->sv, exact, modules);
-    subtract_delay(out, modules);
-    mig_stream_counters(out->stream, &counters);
-    ram_get_stats(out->m->ram, &ram);
-    mig_stats_sample(&out->stats, clock_now_ns(out->m->clock),
-                     counters.sent_bytes, ram.normal_pages + ram.zero_pages);
-}
-
-static MigIterate loop_iterate(void *opaque, Error **errp)
-{
-    MigOut *out = opaque;
-    uint64_t before = run_delay_ns(out);
-    MigIterate res = savevm_iterate(out->sv, errp);
-
-    __atomic_fetch_add(&out->delayed_ns, sat_sub_u64(run_delay_ns(out), before),
-                       __ATOMIC_RELAXED);
-    return res;
-}
-
-static int64_t loop_rate_wait(void *opaque)
-{
-    MigOut *out = opaque;
-
-    return mig_stream_rate_wait_ns(out->stream);
-}
-
-static void loop_wait(void *opaque, int64_t ns)
-{
-    MigOut *out = opaque;
-    Migration *m = out->m;
-    int64_t deadline = clock_now_ns(m->clock) + ns;
-    uint64_t kicks;
-
-    g_mutex_lock(&m->lock);
-    kicks = m->kicks;
-    while (kicks == m->kicks && !is_stopped(out) &&
-           outgoing_wait(out, deadline)) {
-    }
-    g_mutex_unlock(&m->lock);
-}
-
-static bool loop_stopped(void *opaque)
-{
-    return outgoing_stopped(opaque);
-}
-
-static void loop_terms(void *opaque, MigSwitchoverTerms *terms)
-{
-    MigOut *out = opaque;
-    Migration *m = out->m;
-
-    g_mutex_lock(&m->lock);
-    *terms = (MigSwitchoverTerms) {
-        .downtime_limit_ms = m->options.params[MIG_PARAM_DOWNTIME_LIMIT],
-        .avail_bandwidth_bps =
-            m->options.params[MIG_PARAM_AVAIL_SWITCHOVER_BANDWIDTH],
-        .acks_owed = out->rp.acks_owed,
-    };
-    g_mutex_unlock(&m->lock);
-}
-
-/* Slows the guest down if it outruns the wire: a period has passed. */
-static void throttle(MigOut *out)
-{
-    MigOptions options;
-    unsigned percent;
-    RamStats ram;
-
-    if (!out->caps[MIGRATION_CAPABILITY_AUTO_CONVERGE]) {
-        return;
-    }
-    ram_get_stats(out->m->ram, &ram);
-    if (ram.period_ns == out->throttle_period_ns) {
-        return;
-    }
-    out->throttle_period_ns = ram.period_ns;
-    g_mutex_lock(&out->m->lock);
-    options = out->m->options;
-    g_mutex_unlock(&out->m->lock);
-    percent = mig_throttle_update(&out->throttle, &options,
-                                  ram.period_dirty_bytes,
-                                  ram.period_sent_bytes);
-    trace_migration_throttle(ram.period_dirty_bytes, ram.period_sent_bytes,
-                             percent);
-    cpus_set_throttle(out->m->vm, percent);
-}
-
-static void loop_pass_begun(void *opaque, uint64_t pass)
-{
-    MigOut *out = opaque;
-
-    if (out->caps[MIGRATION_CAPABILITY_EVENTS]) {
-        qapi_event_send_migration_pass(out->m->vm, pass);
-    }
-    throttle(out);
-}
-
-static void loop_burst_ended(void *opaque, uint64_t bytes, int64_t start_ns)
-{
-    MigOut *out = opaque;
-    uint32_t value = 0;
-
-    g_mutex_lock(&out->m->lock);
-    if (out->rp.opened && out->rp.ping == 0) {
-        value = ++out->rp.last_ping;
-    }
-    g_mutex_unlock(&out->m->lock);
-    if (value) {
-        /* An error stays in the stream, and the next write finds it. */
-        return_path_ping(out, value, start_ns, bytes, NULL);
-    }
-}
-
-static const MigLoopOps loop_ops = {
-    .query = loop_query,
-    .iterate = loop_iterate,
-    .counters = loop_counters,
-    .rate_wait_ns = loop_rate_wait,
-    .wait = loop_wait,
-    .stopped = loop_stopped,
-    .terms = loop_terms,
-    .burst_ended = loop_burst_ended,
-    .pass_begun = loop_pass_begun,
-};
 
 /* ---- set-up ---- */
 
@@ -263,11 +77,11 @@ static bool measure_round_trip(MigOut *out, Error **errp)
     int64_t now = clock_now_ns(out->m->clock);
     bool answered;
 
-    if (!return_path_ping(out, ++out->rp.last_ping, now, 0, errp)) {
+    if (!return_path_ping(out, ++out->rp.last_ping, 0, 0, errp)) {
         return false;
     }
     g_mutex_lock(&out->m->lock);
-    while (out->rp.ping && !is_stopped(out) &&
+    while (out->rp.ping && !outgoing_is_stopped(out) &&
            outgoing_wait(out, now + FIRST_PONG_NS)) {
     }
     answered = out->rp.ping == 0;
@@ -312,8 +126,8 @@ static bool set_up(MigOut *out, Error **errp)
         return false;
     }
     mig_stats_begin(&out->stats, clock_now_ns(m->clock));
-    mig_pending_begin(m->pending, loop_query, out);
-    mig_loop_init(&out->loop, &loop_ops, out, m->clock, m->pending,
+    mig_pending_begin(m->pending, outgoing_loop_ops.query, out);
+    mig_loop_init(&out->loop, &outgoing_loop_ops, out, m->clock, m->pending,
                   m->predictor);
     g_mutex_lock(&m->lock);
     out->setup_ns = clock_now_ns(m->clock) - out->start_ns;
@@ -503,6 +317,7 @@ void outgoing_cancel(MigOut *out)
 {
     Migration *m = out->m;
     uint64_t one = 1;
+    IoShutdown how;
     IoChannel *ch;
     bool late;
 
@@ -515,6 +330,7 @@ void outgoing_cancel(MigOut *out)
     /* The destination may have taken over: the status waits for its word. */
     late = out->end_sent;
     ch = out->ch ? io_channel_ref(out->ch) : NULL;
+    how = late && out->rp.opened ? IO_SHUTDOWN_WRITE : IO_SHUTDOWN_BOTH;
     m->kicks++;
     g_cond_broadcast(&m->changed);
     g_mutex_unlock(&m->lock);
@@ -526,8 +342,7 @@ void outgoing_cancel(MigOut *out)
         warn_report("cancelling a migration: %s", g_strerror(errno));
     }
     if (ch) {
-        io_channel_shutdown(ch, late && out->rp.opened ? IO_SHUTDOWN_WRITE
-                                                       : IO_SHUTDOWN_BOTH);
+        io_channel_shutdown(ch, how);
         io_channel_unref(ch);
     }
 }

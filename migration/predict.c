@@ -46,7 +46,10 @@ struct MigPredictor {
     MigStreamCounters counters; /* of the last mig_predictor_sent() */
     bool started;               /* a byte has left, at: */
     int64_t first_byte_ns;
+    int64_t last_byte_ns;       /* when it was last seen that one had left */
     Rate accepted;
+    int64_t answered_ns;        /* when the last burst was; 0: none */
+    int64_t under_way_ns;       /* how long its last byte had been, then */
     int64_t round_trip_ns;      /* 0: not known */
     bool fixed_known[MIG_FIXED__MAX];
     int64_t fixed_ns[MIG_FIXED__MAX];
@@ -105,7 +108,7 @@ void mig_predictor_begin(MigPredictor *p)
     p->sent = p->accepted = (Rate) { 0 };
     p->counters = (MigStreamCounters) { 0 };
     p->started = false;
-    p->round_trip_ns = 0;
+    p->answered_ns = p->under_way_ns = p->round_trip_ns = 0;
     for (guint i = 0; i < p->modules->len; i++) {
         ModuleRates *m = &g_array_index(p->modules, ModuleRates, i);
 
@@ -128,6 +131,7 @@ void mig_predictor_sent(MigPredictor *p, int64_t now_ns,
         }
         rate_add(&p->sent, counters->sent_bytes - p->counters.sent_bytes,
                  sat_sub_u64(counters->send_ns, p->counters.send_ns));
+        p->last_byte_ns = now_ns;
         p->counters.sent_bytes = counters->sent_bytes;
         p->counters.send_ns = MAX(p->counters.send_ns, counters->send_ns);
     }
@@ -203,13 +207,20 @@ void mig_predictor_module_completed(MigPredictor *p, const char *idstr,
     g_mutex_unlock(&p->lock);
 }
 
-void mig_predictor_accepted(MigPredictor *p, uint64_t bytes, int64_t ns)
+void mig_predictor_accepted(MigPredictor *p, uint64_t bytes, int64_t start_ns,
+                            int64_t ping_ns, int64_t now_ns)
 {
+    int64_t ns;
+
     g_mutex_lock(&p->lock);
-    ns -= p->round_trip_ns;
+    /* It could not be taken in before what was sent before it. */
+    ns = p->answered_ns > start_ns ? now_ns - p->answered_ns
+                                   : now_ns - start_ns - p->round_trip_ns;
     if (bytes >= BURST_MIN_BYTES && ns > 0) {
         rate_add(&p->accepted, bytes, ns);
     }
+    p->answered_ns = now_ns;
+    p->under_way_ns = MAX(now_ns - ping_ns - p->round_trip_ns, 0);
     g_mutex_unlock(&p->lock);
 }
 
@@ -336,6 +347,8 @@ void mig_predictor_forecast(MigPredictor *p, int64_t now_ns,
         if (rate_get(&p->accepted, &accepted)) {
             f->transfer_ns = MAX(f->transfer_ns, time_for(total, accepted));
         }
+        /* What has left must be taken in first. */
+        f->transfer_ns += MAX(p->last_byte_ns + p->under_way_ns - now_ns, 0);
         f->fixed_ns = fixed_time(p);
         trace_migration_forecast(f->bandwidth_bps, accepted,
                                  (int64_t)(f->wire_ns / NS_PER_US),

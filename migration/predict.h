@@ -78,8 +78,12 @@ void mig_predictor_module_completed(MigPredictor *p, const char *idstr,
                                     uint32_t instance, uint64_t bytes,
                                     int64_t ns);
 
-/* A burst of @bytes was answered @ns after its start. */
-void mig_predictor_accepted(MigPredictor *p, uint64_t bytes, int64_t ns);
+/*
+ * A burst of @bytes that began at @start_ns, and behind which a PING was sent
+ * at @ping_ns, was answered at @now_ns.
+ */
+void mig_predictor_accepted(MigPredictor *p, uint64_t bytes, int64_t start_ns,
+                            int64_t ping_ns, int64_t now_ns);
 
 /* A PING with nothing in front of it was answered after @ns. */
 void mig_predictor_round_trip(MigPredictor *p, int64_t ns);

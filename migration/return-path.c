@@ -26,7 +26,7 @@ static void handle_pong(MigOut *out, uint32_t value, int64_t now)
     } else if (value == rp->ping) {
         if (rp->ping_bytes) {
             mig_predictor_accepted(out->m->predictor, rp->ping_bytes,
-                                   now - rp->ping_ns);
+                                   rp->burst_ns, rp->ping_ns, now);
         } else {
             mig_predictor_round_trip(out->m->predictor, now - rp->ping_ns);
         }
@@ -164,13 +164,14 @@ void return_path_start(MigOut *out)
     out->rp.thread = thread_start("mig/src/return", return_path_main, out);
 }
 
-bool return_path_ping(MigOut *out, uint32_t value, int64_t from_ns,
-                      uint64_t bytes, Error **errp)
+bool return_path_ping(MigOut *out, uint32_t value, uint64_t bytes,
+                      int64_t burst_ns, Error **errp)
 {
     g_mutex_lock(&out->m->lock);
     out->rp.ping = value;
-    out->rp.ping_ns = from_ns;
+    out->rp.ping_ns = clock_now_ns(out->m->clock);
     out->rp.ping_bytes = bytes;
+    out->rp.burst_ns = burst_ns;
     g_mutex_unlock(&out->m->lock);
     return savevm_send_ping(out->sv, value, errp);
 }

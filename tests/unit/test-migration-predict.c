@@ -381,11 +381,40 @@ static void test_slow_acceptance(void)
     mig_predictor_round_trip(p, 20 * MS);
     mig_predictor_round_trip(p, 30 * MS);
     /* A GB in two seconds and a round trip. */
-    mig_predictor_accepted(p, GBPS, 2 * SEC + 20 * MS);
+    mig_predictor_accepted(p, GBPS, SEC, SEC, 3 * SEC + 20 * MS);
     /* Too little to say anything. */
-    mig_predictor_accepted(p, 1000, SEC);
-    mig_predictor_forecast(p, 0, &rec, GBPS, &f);
+    mig_predictor_accepted(p, 1000, 5 * SEC, 5 * SEC, 6 * SEC);
+    mig_predictor_forecast(p, 9 * SEC, &rec, GBPS, &f);
     g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 2020);
+    /* One burst behind the other: its time begins with the last answer. */
+    mig_predictor_begin(p);
+    mig_predictor_accepted(p, GBPS / 10, SEC, SEC, SEC + 200 * MS);
+    mig_predictor_accepted(p, GBPS / 10, SEC + 100 * MS, SEC + 200 * MS,
+                           SEC + 400 * MS);
+    mig_predictor_forecast(p, 9 * SEC, &rec, GBPS, &f);
+    g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 2000);
+    mig_predictor_free(p);
+}
+
+/* What has left is still on its way: that comes first. */
+static void test_under_way(void)
+{
+    MigPredictor *p = mig_predictor_new();
+    MigRecord rec = { .valid = true, .total.total_bytes = GBPS / 10 };
+    MigForecast f;
+
+    mig_predictor_begin(p);
+    /* The PING's answer took 30 ms more than a round trip. */
+    mig_predictor_round_trip(p, 10 * MS);
+    mig_predictor_accepted(p, GBPS, SEC + 30 * MS, 2 * SEC,
+                           2 * SEC + 40 * MS);
+    sent(p, 3 * SEC, GBPS, SEC);
+    mig_predictor_forecast(p, 3 * SEC, &rec, GBPS, &f);
+    g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 100 + 30 + 10);
+    mig_predictor_forecast(p, 3 * SEC + 20 * MS, &rec, GBPS, &f);
+    g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 100 + 10 + 10);
+    mig_predictor_forecast(p, 4 * SEC, &rec, GBPS, &f);
+    g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 100 + 10);
     mig_predictor_free(p);
 }
 
@@ -567,6 +596,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/spec-4/learned-from-attempt",
                     test_learned_from_attempt);
     g_test_add_func("/migration/spec-4/slow-acceptance", test_slow_acceptance);
+    g_test_add_func("/migration/spec-4/under-way", test_under_way);
     g_test_add_func("/migration/spec-4/phases", test_phases);
     g_test_add_func("/migration/spec-4/phase-order", test_phase_order);
     g_test_add_func("/migration/status/moves", test_status_moves);
