@@ -85,7 +85,7 @@ def bench_predict(runs):
     rows = []
     for n in range(runs):
         rate, limit = rates[n % 3], limits[n // 3 % 3]
-        pair = fresh_pair(ram_mib=256, area_mib=128, pages_per_second=rate)
+        pair = fresh_pair(ram_mib=136, area_mib=128, pages_per_second=rate)
         try:
             info = pair.migrate(**{'max-bandwidth': limit, 'downtime-limit': 300})
         finally:
