@@ -110,6 +110,7 @@ static bool take_over(MigIn *in, Error **errp)
     if (!source_is_there(in, errp) ||
         (in->rp_open &&
          !return_path_send(in->end.ch, MIG_RP_MSG_SHUT, 0, errp))) {
+        holdings_give(vm);
         return false;
     }
     if (state == RUN_STATE_RUNNING) {
