@@ -171,3 +171,56 @@ void g_thread_pool_free(GThreadPool *pool, gboolean immediate, gboolean wait)
     of_glib(pool, immediate, wait);
     g_free(own);
 }
+
+/*
+ * Sources: what was done before one was attached is known when it is
+ * dispatched, whichever thread runs the context. Each kind of source gets a
+ * copy of its functions for that, of which there are but a few.
+ */
+#define SOURCE_KINDS_MAX 64
+
+typedef struct SourceKind {
+    GSourceFuncs funcs;
+    const GSourceFuncs *of_glib;
+} SourceKind;
+
+static gboolean source_dispatch(GSource *source, GSourceFunc fn, gpointer data)
+{
+    const SourceKind *kind = (const SourceKind *)source->source_funcs;
+
+    __tsan_acquire(source);
+    return kind->of_glib->dispatch(source, fn, data);
+}
+
+static const GSourceFuncs *known_kind(const GSourceFuncs *funcs)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static SourceKind kinds[SOURCE_KINDS_MAX];
+    static unsigned count;
+    const GSourceFuncs *found = funcs;
+
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < count && found == funcs; i++) {
+        if (kinds[i].of_glib == funcs) {
+            found = &kinds[i].funcs;
+        }
+    }
+    if (found == funcs && funcs->dispatch != source_dispatch &&
+        count < SOURCE_KINDS_MAX) {
+        kinds[count] = (SourceKind) { .funcs = *funcs, .of_glib = funcs };
+        kinds[count].funcs.dispatch = source_dispatch;
+        found = &kinds[count++].funcs;
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+guint g_source_attach(GSource *source, GMainContext *context)
+{
+    guint (*of_glib)(GSource *, GMainContext *) =
+        dlsym(RTLD_NEXT, "g_source_attach");
+
+    source->source_funcs = (GSourceFuncs *)known_kind(source->source_funcs);
+    __tsan_release(source);
+    return of_glib(source, context);
+}
