@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Linux guest is moved while it uses every device that it has."""
+import re
+import socket
+import tempfile
+import time
+import unittest
+
+import harness
+
+BOOT_S = 120
+MIB = 1 << 20
+
+# Writes noise to the disk, reads it back past the cache, pings the host, and
+# says how it went; ROUND counts without a gap. ('+' stands for a blank.)
+WORK = ('ifconfig eth0 10.0.2.15; ROUND=0; BAD=0; while true; do ROUND=$((ROUND - -1));'
+        'dd if=/dev/hwrng of=/noise bs=32k count=1 2>/dev/null;'
+        'dd if=/noise of=/dev/vda bs=32k count=1 seek=$((ROUND%100)) conv=fsync 2>/dev/null;'
+        'echo 3 > /proc/sys/vm/drop_caches;'
+        'dd if=/dev/vda of=/back bs=32k count=1 skip=$((ROUND%100)) 2>/dev/null;'
+        'cmp -s /noise /back || BAD=$((BAD - -1));'
+        'ping -c 1 -W 5 10.0.2.2 > /dev/null || BAD=$((BAD - -1));'
+        'echo round $ROUND bad $BAD; echo hvc $ROUND > /dev/hvc0; done')
+
+
+class LinuxOnTheMove(unittest.TestCase):
+    """Source and destination share the image, as on shared storage."""
+
+    def machine(self, transport, image, name, *more):
+        """One side."""
+        run = WORK.replace(' ', '+')
+        machine = harness.Machine(
+            '-machine', 'virt', '-smp', '2', '-m', '256', '-kernel', harness.KERNEL,
+            '-initrd', harness.INITRD, '-append', f'console=ttyS0 quiet godwit.run={run}',
+            '-blockdev', f'driver=file,filename={image},node-name=d0',
+            '-device', f'virtio-blk-{transport},drive=d0',
+            '-netdev', 'user,id=n0', '-device', f'virtio-net-{transport},netdev=n0',
+            '-device', f'virtio-rng-{transport}',
+            '-chardev', f'file,id=c0,path={image}.{name}',
+            '-device', f'virtio-serial-{transport}', '-device', 'virtconsole,chardev=c0',
+            *more, name=name)
+        self.addCleanup(machine.close)
+        return machine
+
+    def rounds(self, machine):
+        """(round, bad) of each whole line that it printed."""
+        return [(int(a), int(b)) for a, b in
+                re.findall(r'^round (\d+) bad (\d+)\r?\n', machine.serial(), re.M)]
+
+    def wait_rounds(self, machine, count):
+        end = time.monotonic() + BOOT_S
+        while len(self.rounds(machine)) < count:
+            self.assertIsNone(machine.process.poll(), machine.output())
+            self.assertLess(time.monotonic(), end, machine.serial()[-2000:])
+            time.sleep(0.1)
+
+    def move(self, transport):
+        """Boots, moves, looks at what the guest says of its devices."""
+        with tempfile.TemporaryDirectory() as folder:
+            image = f'{folder}/disk'
+            with open(image, 'wb') as disk:
+                disk.truncate(8 * MIB)
+            source = self.machine(transport, image, 'source')
+            self.wait_rounds(source, 5)
+            with socket.socket() as probe:
+                probe.bind(('127.0.0.1', 0))
+                uri = f'tcp:127.0.0.1:{probe.getsockname()[1]}'
+            target = self.machine(transport, image, 'target', '-incoming', uri)
+            source.command('migrate-set-capabilities', capabilities=[
+                {'capability': 'return-path', 'state': True}])
+            source.command('migrate', uri=uri)
+            info = source.wait_migration('completed', 'failed', timeout=120)
+            self.assertEqual(info['status'], 'completed', info)
+            nodes = source.command('query-named-block-nodes')
+            self.assertFalse(nodes[0]['active'])
+            self.wait_rounds(target, 5)
+            text = source.serial() + target.serial()
+            rounds = [(int(a), int(b)) for a, b in
+                      re.findall(r'round (\d+) bad (\d+)\r?\n', text)]
+            self.assertEqual([n for n, _ in rounds], list(range(1, len(rounds) + 1)))
+            self.assertEqual({bad for _, bad in rounds}, {0}, rounds)
+            with open(f'{image}.source', encoding='ascii') as file:
+                said = file.read()
+            with open(f'{image}.target', encoding='ascii') as file:
+                said += file.read()
+            numbers = [int(n) for n in re.findall(r'hvc (\d+)\r?\n', said)]
+            self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+            self.assertGreaterEqual(len(numbers), 9)
+
+    def test_pci(self):
+        """Devices on PCI."""
+        self.move('pci')
+
+    def test_mmio(self):
+        """Devices in virtio-mmio slots."""
+        self.move('device')
+
+
+if __name__ == '__main__':
+    harness.need(harness.KERNEL and harness.INITRD, 'no Linux guest')
+    harness.main()
