@@ -348,7 +348,7 @@ static void test_precopy(void)
     char *events;
     uint64_t sum = 0;
 
-    take_events(src);
+    g_free(take_events(src));
     make_pair(ends);
     start_destination(dst, ends[1]);
     start_source(src, ends[0]);
@@ -551,7 +551,7 @@ static void test_cancel_in_pre_switchover(void)
 
     src->vm->migration
         ->options.caps[MIGRATION_CAPABILITY_PAUSE_BEFORE_SWITCHOVER] = true;
-    take_events(src);
+    g_free(take_events(src));
     make_pair(ends);
     start_destination(dst, ends[1]);
     start_source(src, ends[0]);
@@ -838,7 +838,7 @@ static void test_nobody_listens(void)
     Side *src = side_new_source();
     char *events;
 
-    take_events(src);
+    g_free(take_events(src));
     vm_lock(src->vm);
     g_assert_true(qmp_migrate(src->vm, "unix:/nonexistent/socket", false,
                               NULL, false, false, false, false, NULL));
