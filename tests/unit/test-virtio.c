@@ -487,6 +487,105 @@ static void test_move_bad_ring(void)
     rig_end(&to);
 }
 
+/* A driver's random doings: features, chains, acknowledgements, a mistake. */
+static void drive_at_random(Rig *rig, unsigned queues)
+{
+    unsigned offers = g_test_rand_int_range(0, 3 * RIG_QUEUE_SIZE);
+
+    rig_drive(rig, g_test_rand_int() | (uint64_t)g_test_rand_int() << 32,
+              queues);
+    for (unsigned i = 0; i < offers; i++) {
+        unsigned queue = g_test_rand_int_range(0, queues);
+        uint16_t used = rig_used_index(rig, queue);
+
+        rig_set_desc(rig, queue, 0, RIG_DATA, 64, queue ? 0 : RIG_WRITE, 0);
+        rig_offer(rig, queue, 0);
+        if (rig_used_index(rig, queue) == used) {
+            break;      /* nobody takes it: it waits, and travels so */
+        }
+        if (g_test_rand_bit()) {
+            rig_write(rig, ISR_ACK, rig_read(rig, ISR));
+        }
+    }
+    if (g_test_rand_int_range(0, 4) == 0) {
+        rig_offer(rig, 0, RIG_QUEUE_SIZE);
+    }
+}
+
+static void check_round_trip(const char *type, unsigned queues)
+{
+    for (int round = 0; round < 30; round++) {
+        Rig from, to;
+
+        rig_begin(&from);
+        rig_plug(&from, type, NULL);
+        rig_begin(&to);
+        rig_plug(&to, type, NULL);
+        drive_at_random(&from, queues);
+        memcpy(to.ram->host, from.ram->host, RIG_RAM_BYTES);
+        hw_test_round_trip(from.dev, to.dev);
+        g_assert_cmpint(to.lines[0], ==, from.lines[0]);
+        g_assert_cmphex(rig_read(&to, STATUS), ==, rig_read(&from, STATUS));
+        rig_end(&from);
+        rig_end(&to);
+    }
+}
+
+static void test_round_trips(void)
+{
+    check_round_trip("virtio-rng-device", 1);
+    check_round_trip("virtio-net-device", 2);
+    check_round_trip("virtio-serial-device", 2);
+}
+
+static void test_blk_round_trip(void)
+{
+    g_autofree char *one = image_new();
+    g_autofree char *two = image_new();
+
+    for (int round = 0; round < 20; round++) {
+        Rig from, to;
+
+        blk_begin(&from, one, false, g_test_rand_int() | UINT64_C(1) << 32);
+        blk_begin(&to, two, false, 0);
+        for (int i = g_test_rand_int_range(0, 12); i > 0; i--) {
+            blk_request(&from, BLK_IN, g_test_rand_int_range(0, 200), 512,
+                        RIG_WRITE);
+        }
+        memcpy(to.ram->host, from.ram->host, RIG_RAM_BYTES);
+        hw_test_round_trip(from.dev, to.dev);
+        to.avail[0] = from.avail[0];
+        g_assert_cmpint(blk_request(&to, BLK_IN, 3, 512, RIG_WRITE), ==, 0);
+        blk_end(&from);
+        blk_end(&to);
+    }
+    unlink(one);
+    unlink(two);
+}
+
+/* A disk of another size is another disk. */
+static void test_blk_other_size(void)
+{
+    g_autofree char *one = image_new();
+    g_autofree char *two = image_new();
+    GByteArray *state;
+    Error *err = NULL;
+    Rig from, to;
+
+    g_assert_cmpint(truncate(two, IMAGE_BYTES / 2), ==, 0);
+    blk_begin(&from, one, false, 0);
+    blk_begin(&to, two, false, 0);
+    state = hw_test_save(from.dev);
+    g_assert_false(hw_test_load(to.dev, state, &err));
+    g_assert_nonnull(strstr(err->message, "128 sectors there, 64 here"));
+    g_error_free(err);
+    g_byte_array_unref(state);
+    blk_end(&from);
+    blk_end(&to);
+    unlink(one);
+    unlink(two);
+}
+
 /* Whatever a byte of the state is changed to: refused, or taken; no crash. */
 static void test_hostile_state(void)
 {
@@ -544,6 +643,9 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio/blk/lock", test_blk_lock);
     g_test_add_func("/virtio/net/socket", test_net_socket);
     g_test_add_func("/virtio/move", test_move);
+    g_test_add_func("/virtio/round-trip", test_round_trips);
+    g_test_add_func("/virtio/blk/round-trip", test_blk_round_trip);
+    g_test_add_func("/virtio/blk/other-size", test_blk_other_size);
     g_test_add_func("/virtio/move-broken", test_move_broken);
     g_test_add_func("/virtio/move-bad-ring", test_move_bad_ring);
     g_test_add_func("/virtio/hostile-state", test_hostile_state);
