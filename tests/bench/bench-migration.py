@@ -176,6 +176,7 @@ def main():
     result = function(args.runs or runs)
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(result, indent=1), encoding='utf-8')
+    print(json.dumps({'bench': args.bench, **result}))
     print('as wanted' if result['ok'] else 'NOT as wanted')
     return 0 if result['ok'] else 1
 
