@@ -4,6 +4,7 @@
  * (answers to PINGs) and the monitor's (expected-downtime). Owns
  * MigPredictor.lock, a leaf.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "migration/predict.h"
@@ -23,6 +24,9 @@
 
 /* A burst below this says more about scheduling than about the other side. */
 #define BURST_MIN_BYTES (256 * UINT64_C(1024))
+
+/* The rate of acceptance is the median of so many bursts: some are held up. */
+#define BURSTS_KEPT 15
 
 /* Bytes over time; the older, the less they count. */
 typedef struct Rate {
@@ -47,7 +51,8 @@ struct MigPredictor {
     bool started;               /* a byte has left, at: */
     int64_t first_byte_ns;
     int64_t last_byte_ns;       /* when it was last seen that one had left */
-    Rate accepted;
+    uint64_t accepted_bps[BURSTS_KEPT]; /* a ring: of the last bursts */
+    unsigned num_accepted;      /* so far */
     int64_t answered_ns;        /* when the last burst was; 0: none */
     int64_t under_way_ns;       /* how long its last byte had been, then */
     int64_t round_trip_ns;      /* 0: not known */
@@ -105,7 +110,8 @@ void mig_predictor_free(MigPredictor *p)
 void mig_predictor_begin(MigPredictor *p)
 {
     g_mutex_lock(&p->lock);
-    p->sent = p->accepted = (Rate) { 0 };
+    p->sent = (Rate) { 0 };
+    p->num_accepted = 0;
     p->counters = (MigStreamCounters) { 0 };
     p->started = false;
     p->answered_ns = p->under_way_ns = p->round_trip_ns = 0;
@@ -217,10 +223,12 @@ void mig_predictor_accepted(MigPredictor *p, uint64_t bytes, int64_t start_ns,
     ns = p->answered_ns > start_ns ? now_ns - p->answered_ns
                                    : now_ns - start_ns - p->round_trip_ns;
     if (bytes >= BURST_MIN_BYTES && ns > 0) {
-        rate_add(&p->accepted, bytes, ns);
+        p->accepted_bps[p->num_accepted++ % BURSTS_KEPT] =
+            MAX(sat_muldiv_u64(bytes, NS_PER_SEC, ns), 1);
     }
     p->answered_ns = now_ns;
     p->under_way_ns = MAX(now_ns - ping_ns - p->round_trip_ns, 0);
+    trace_migration_accepted(bytes, ns, p->under_way_ns);
     g_mutex_unlock(&p->lock);
 }
 
@@ -312,6 +320,28 @@ static MigNs module_time(MigPredictor *p, const SaveVMModule *m,
            time_for(m->pending.stopcopy_bytes, stopped);
 }
 
+static int compare_u64(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Lock held. */
+static bool accepted_rate(MigPredictor *p, uint64_t *bps)
+{
+    uint64_t sorted[BURSTS_KEPT];
+    unsigned count = MIN(p->num_accepted, BURSTS_KEPT);
+
+    if (count == 0) {
+        return false;
+    }
+    memcpy(sorted, p->accepted_bps, count * sizeof(sorted[0]));
+    qsort(sorted, count, sizeof(sorted[0]), compare_u64);
+    *bps = sorted[count / 2];
+    return true;
+}
+
 /* Lock held. */
 static MigNs fixed_time(MigPredictor *p)
 {
@@ -344,7 +374,7 @@ void mig_predictor_forecast(MigPredictor *p, int64_t now_ns,
         }
         total = sat_add_u64(rec->total.total_bytes, more);
         f->transfer_ns = MAX(time_for(total, f->bandwidth_bps), modules_ns);
-        if (rate_get(&p->accepted, &accepted)) {
+        if (accepted_rate(p, &accepted)) {
             f->transfer_ns = MAX(f->transfer_ns, time_for(total, accepted));
         }
         /* What has left must be taken in first. */
