@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The iommufd that devices are bound to: address spaces with their mappings,
+ * page tables, devices. Locks: its own, taken inside any other but files_lock.
+ */
+#ifndef VFIO_SIM_IOMMUFD_H
+#define VFIO_SIM_IOMMUFD_H
+
+#include "supervisor.h"
+
+typedef struct SimIommu SimIommu;
+
+SimIommu *sim_iommu_new(void);
+void sim_iommu_free(SimIommu *iommu);
+
+/* Answers an ioctl; any worker. */
+int64_t sim_iommu_ioctl(SimIommu *iommu, SimCall *call, uint32_t cmd,
+                        uint64_t arg);
+
+/* A new object id for a device that is bound. */
+uint32_t sim_iommu_add_device(SimIommu *iommu);
+
+/* True if @id is an address space or a page table. */
+bool sim_iommu_can_attach(SimIommu *iommu, uint32_t id);
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Starting COMMAND under the filter, the worker threads that receive its
+ * calls, and its end. The main thread starts and waits; workers only answer.
+ */
+#include "supervisor-priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Exit statuses of a shell: found but not started, not found, a signal. */
+#define EXIT_NOT_STARTED 126
+#define EXIT_NOT_FOUND 127
+#define EXIT_SIGNAL 128
+
+int64_t sim_now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+Supervisor *supervisor_new(const SimFileOps *ops, int log_fd, Error **errp)
+{
+    Supervisor *s = g_new0(Supervisor, 1);
+    struct rlimit limit;
+
+    s->ops = ops;
+    s->log_fd = log_fd;
+    s->listener = s->stop_fd = s->pid_fd = -1;
+    s->files = g_ptr_array_new();
+    g_mutex_init(&s->receive_lock);
+    g_mutex_init(&s->files_lock);
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < 4 * SIM_SLOTS) {
+        error_setg(errp, "at most %lu open files are allowed here: at least "
+                   "%d are needed (ulimit -n)", (unsigned long)limit.rlim_cur,
+                   4 * SIM_SLOTS);
+        goto fail;
+    }
+    s->base = (MIN(limit.rlim_cur, 1024) & ~(rlim_t)(SIM_SLOTS - 1)) -
+              SIM_SLOTS;
+    if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &s->sizes)) {
+        error_setg_errno(errp, errno, "asking for seccomp user notification "
+                         "(Linux 5.19 or newer is needed)");
+        goto fail;
+    }
+    if (!supervisor_make_filter(s, errp)) {
+        goto fail;
+    }
+    return s;
+fail:
+    supervisor_stop(s);
+    return NULL;
+}
+
+SimFile *supervisor_add_file(Supervisor *s, SimFileKind kind, void *opaque,
+                             uint64_t size, Error **errp)
+{
+    SimFile *file = g_new0(SimFile, 1);
+    struct stat st;
+
+    file->kind = kind;
+    file->opaque = opaque;
+    file->fd = memfd_create("vfio-sim", MFD_CLOEXEC);
+    if (file->fd < 0 || ftruncate(file->fd, size) || fstat(file->fd, &st)) {
+        error_setg_errno(errp, errno, "making a file of %" G_GUINT64_FORMAT
+                         " bytes of shared memory", size);
+        if (file->fd >= 0) {
+            close(file->fd);
+        }
+        g_free(file);
+        return NULL;
+    }
+    file->dev = st.st_dev;
+    file->ino = st.st_ino;
+    g_mutex_lock(&s->files_lock);
+    g_ptr_array_add(s->files, file);
+    g_mutex_unlock(&s->files_lock);
+    return file;
+}
+
+int supervisor_slot(Supervisor *s, const SimFile *file)
+{
+    guint index;
+
+    return g_ptr_array_find(s->files, file, &index) && index < SIM_SLOTS
+               ? s->base + (int)index
+               : -1;
+}
+
+static void run_command(Supervisor *s, char **argv, const sigset_t *mask,
+                        int report_fd, int go_fd)
+{
+    int listener;
+    char go;
+
+    for (guint i = 0; i < s->files->len; i++) {
+        SimFile *file = g_ptr_array_index(s->files, i);
+
+        if (dup2(file->fd, s->base + i) < 0) {
+            _exit(EXIT_NOT_STARTED);
+        }
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
+        _exit(EXIT_NOT_STARTED);
+    }
+    listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                       SECCOMP_FILTER_FLAG_NEW_LISTENER |
+                           SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+                       &s->program);
+    if (listener < 0) {
+        listener = -errno;
+    }
+    /* The parent takes its copy of the listener before it says go. */
+    if (write(report_fd, &listener, sizeof(listener)) != sizeof(listener) ||
+        listener < 0 || read(go_fd, &go, 1) != 1) {
+        _exit(EXIT_NOT_STARTED);
+    }
+    close(listener);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    execvp(argv[0], argv);
+    fprintf(stderr, "vfio-sim: starting '%s': %s\n", argv[0],
+            strerror(errno));
+    _exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_STARTED);
+}
+
+/* Takes a share of the child's listener. */
+static bool take_listener(Supervisor *s, int report_fd, Error **errp)
+{
+    int number;
+
+    if (read(report_fd, &number, sizeof(number)) != sizeof(number)) {
+        error_setg(errp, "the new process ended before its filter was there");
+        return false;
+    }
+    if (number < 0) {
+        error_setg_errno(errp, -number, "installing the filter of system "
+                         "calls (EBUSY: another one listens already, EINVAL: "
+                         "Linux 5.19 or newer is needed)");
+        return false;
+    }
+    s->listener = syscall(SYS_pidfd_getfd, s->pid_fd, number, 0);
+    if (s->listener < 0) {
+        error_setg_errno(errp, errno, "taking a descriptor from the new "
+                         "process (may this user trace its children?)");
+        return false;
+    }
+    return true;
+}
+
+/* One call: received with the lock held, answered without. */
+static bool serve(Supervisor *s, struct seccomp_notif *req,
+                  struct seccomp_notif_resp *resp)
+{
+    struct pollfd fds[] = {{s->listener, POLLIN, 0}, {s->stop_fd, POLLIN, 0}};
+    bool received = false, over;
+
+    g_mutex_lock(&s->receive_lock);
+    poll(fds, G_N_ELEMENTS(fds), -1);
+    over = fds[1].revents || (fds[0].revents & POLLHUP);
+    if (!over && (fds[0].revents & POLLIN)) {
+        memset(req, 0, s->sizes.seccomp_notif);
+        received = !ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, req);
+    }
+    g_mutex_unlock(&s->receive_lock);
+    if (received) {
+        memset(resp, 0, s->sizes.seccomp_notif_resp);
+        resp->id = req->id;
+        supervisor_answer(s, req, resp);
+        /* Fails if the caller is gone: then nobody minds. */
+        ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
+    }
+    return !over;
+}
+
+static void *worker(void *opaque)
+{
+    Supervisor *s = opaque;
+    g_autofree void *req = g_malloc0(MAX(s->sizes.seccomp_notif,
+                                         sizeof(struct seccomp_notif)));
+    g_autofree void *resp = g_malloc0(MAX(s->sizes.seccomp_notif_resp,
+                                          sizeof(struct seccomp_notif_resp)));
+
+    while (serve(s, req, resp)) {
+    }
+    return NULL;
+}
+
+static void handled_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGQUIT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+}
+
+bool supervisor_start(Supervisor *s, char **argv, Error **errp)
+{
+    int report[2] = {-1, -1}, go[2] = {-1, -1};
+    sigset_t ours, before;
+    bool ok = false;
+
+    if (s->files->len > SIM_SLOTS / 2) {
+        error_setg(errp, "%u descriptors: at most %d can be handed on",
+                   s->files->len, SIM_SLOTS / 2);
+        return false;
+    }
+    if (pipe2(report, O_CLOEXEC) || pipe2(go, O_CLOEXEC) ||
+        (s->stop_fd = eventfd(0, EFD_CLOEXEC)) < 0) {
+        error_setg_errno(errp, errno, "making pipes");
+        goto out;
+    }
+    handled_signals(&ours);
+    sigprocmask(SIG_BLOCK, &ours, &before);
+    s->pid = fork();
+    if (s->pid == 0) {
+        close(report[0]);
+        close(go[1]);
+        run_command(s, argv, &before, report[1], go[0]);
+    }
+    if (s->pid < 0 ||
+        (s->pid_fd = syscall(SYS_pidfd_open, s->pid, 0)) < 0) {
+        error_setg_errno(errp, errno, "starting a process");
+        goto out;
+    }
+    close(report[1]);
+    report[1] = -1;
+    if (!take_listener(s, report[0], errp)) {
+        goto out;
+    }
+    for (; s->n_workers < SIM_WORKERS; s->n_workers++) {
+        g_autofree char *name = g_strdup_printf("call-%u", s->n_workers);
+
+        s->workers[s->n_workers] = g_thread_new(name, worker, s);
+    }
+    ok = write(go[1], "", 1) == 1;
+    if (!ok) {
+        error_setg_errno(errp, errno, "letting the process go");
+    }
+out:
+    for (int i = 0; i < 2; i++) {
+        if (report[i] >= 0) {
+            close(report[i]);
+        }
+        if (go[i] >= 0) {
+            close(go[i]);
+        }
+    }
+    return ok;
+}
+
+int supervisor_wait(Supervisor *s)
+{
+    sigset_t ours;
+    int signals, status;
+
+    handled_signals(&ours);
+    signals = signalfd(-1, &ours, SFD_CLOEXEC);
+    for (;;) {
+        struct pollfd fds[] = {{s->pid_fd, POLLIN, 0}, {signals, POLLIN, 0}};
+        struct signalfd_siginfo info;
+
+        if (poll(fds, G_N_ELEMENTS(fds), -1) < 0 && errno != EINTR) {
+            break;
+        }
+        if (fds[0].revents) {
+            break;
+        }
+        if (fds[1].revents &&
+            read(signals, &info, sizeof(info)) == sizeof(info) &&
+            info.ssi_code != SI_KERNEL) {
+            /* The terminal's signals reach COMMAND by themselves. */
+            kill(s->pid, info.ssi_signo);
+        }
+    }
+    if (signals >= 0) {
+        close(signals);
+    }
+    while (waitpid(s->pid, &status, 0) < 0) {
+        if (errno != EINTR) {
+            return EXIT_NOT_STARTED;
+        }
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status)
+                             : EXIT_SIGNAL + WTERMSIG(status);
+}
+
+void supervisor_stop(Supervisor *s)
+{
+    static const uint64_t one = 1;
+
+    if (s->stop_fd >= 0) {
+        while (write(s->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+        }
+    }
+    for (unsigned i = 0; i < s->n_workers; i++) {
+        g_thread_join(s->workers[i]);
+    }
+    for (guint i = 0; i < s->files->len; i++) {
+        SimFile *file = g_ptr_array_index(s->files, i);
+
+        if (file->fd >= 0) {
+            close(file->fd);
+        }
+        g_free(file);
+    }
+    g_ptr_array_unref(s->files);
+    for (int i = 0; i < 3; i++) {
+        int fd = i == 0 ? s->listener : i == 1 ? s->stop_fd : s->pid_fd;
+
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+    g_free(s->program.filter);
+    g_mutex_clear(&s->receive_lock);
+    g_mutex_clear(&s->files_lock);
+    g_free(s);
+}

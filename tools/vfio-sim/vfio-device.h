@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A simulated VFIO PCI device as a VMM sees it through its descriptor.
+ *
+ * Lock order: stream_lock (one read or write of the data descriptor at a time,
+ * held while it is paced), lock (everything else), the iommufd's.
+ */
+#ifndef VFIO_SIM_VFIO_DEVICE_H
+#define VFIO_SIM_VFIO_DEVICE_H
+
+#include <glib.h>
+
+#include "iommufd.h"
+#include "sim-mig.h"
+#include "supervisor.h"
+
+#define SIM_CONFIG_BYTES 256
+#define SIM_MSIX_VECTORS 4
+#define SIM_IRQS (VFIO_PCI_REQ_IRQ_INDEX + 1)
+#define SIM_REGION_SHIFT 40
+
+/* The file is as long as the regions are apart. */
+#define SIM_DEVICE_FILE_BYTES ((uint64_t)VFIO_PCI_NUM_REGIONS \
+                               << SIM_REGION_SHIFT)
+
+/* Registers at the start of the first trapped BAR. */
+enum {
+    SIM_REG_ID = 0,        /* device id above vendor id */
+    SIM_REG_DOORBELL = 4,  /* a write counts and raises an interrupt */
+    SIM_REG_COUNT = 8,     /* how often it was written */
+    SIM_REG_SCRATCH = 12,  /* keeps what is written */
+    SIM_REG_BYTES = 16,
+};
+
+typedef struct SimDevice {
+    SimOptions *options; /* rates and faults: guarded by lock */
+    Supervisor *supervisor;
+    SimFile *file; /* its memory: BARs at their region offsets */
+
+    GMutex stream_lock;
+    uint8_t *stream_buf; /* SIM_STREAM_CHUNK bytes */
+
+    GMutex lock;
+    SimMig *mig;
+    SimIommu *iommu; /* when bound */
+    uint32_t iommu_id;
+    bool bound;
+    uint8_t config[SIM_CONFIG_BYTES], writable[SIM_CONFIG_BYTES];
+    int eventfd[SIM_IRQS][SIM_MSIX_VECTORS];
+    uint8_t intx_masked;
+    bool intx_pending;
+    int intx_unmask_fd; /* kept for the VMM's sake */
+    bool dma_logging;
+    uint64_t doorbells;
+    uint64_t calls[SIM_FILE_DATA + 1]; /* answered, by what they were on */
+} SimDevice;
+
+#define SIM_STREAM_CHUNK (1 << 20)
+
+SimDevice *sim_device_new(Supervisor *s, SimOptions *options, Error **errp);
+void sim_device_free(SimDevice *d);
+
+/* pci-config.c; with the lock held. */
+void sim_config_reset(SimDevice *d);
+int64_t sim_config_access(SimDevice *d, uint64_t offset, void *buf,
+                          uint64_t len, bool is_write);
+bool sim_device_has_msix(const SimDevice *d);
+
+/* vfio-irq.c; with the lock held. */
+int64_t sim_irq_info(SimDevice *d, SimCall *call, uint64_t arg);
+int64_t sim_irq_set(SimDevice *d, SimCall *call, uint64_t arg);
+void sim_irq_raise(SimDevice *d);
+void sim_irq_release(SimDevice *d);
+
+/* vfio-feature.c; without locks. */
+int64_t sim_device_feature(SimDevice *d, SimCall *call, uint64_t arg);
+
+/* vfio-stream.c: the data descriptor; without locks. */
+extern const SimFileOps sim_data_ops;
+
+/* vfio-device.c */
+extern const SimFileOps sim_device_ops;
+
+/* -errno if a fault makes call @name fail now, else 0. Takes the lock. */
+int sim_device_fault(SimDevice *d, const char *name);
+
+#endif
