@@ -4,11 +4,13 @@
 moves its state, whole and with every fault; and stock QEMU, where there is one
 that is new enough."""
 import errno
+import json
 import os
 import pathlib
 import re
 import signal
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -266,6 +268,8 @@ class Faults(Case):
 
     def test_calls(self):
         for mode, call, name in (
+                ('touch', 'ioas-map', 'map'),
+                ('touch', 'ioas-alloc', 'ioas-alloc'),
                 ('touch', 'bind', 'bind'), ('touch', 'attach', 'attach'),
                 ('touch', 'region-info', 'region'),
                 ('touch', 'set-irqs', 'set-irqs'),
@@ -329,6 +333,82 @@ class Faults(Case):
             got = self.fails('load', self.with_fault(f'refuse:{verdict}'),
                              call, errno.EINVAL)
             self.assertIn('refused', got.stderr)
+
+
+class Control(Case):
+    """Commands while the VMM runs."""
+
+    def start(self, keys):
+        self.path = pathlib.Path(self.folder.name) / 'control'
+        run = subprocess.Popen(     # pylint: disable=consider-using-with
+            [SIM, '--control', f'unix:{self.path}', '--device', f'id=g,{keys}',
+             '--', CLIENT, '@iommufd@', '@g@', 'save', str(self.stream)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(run.communicate)
+        self.addCleanup(run.kill)
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.addCleanup(self.sock.close)
+        for _ in range(100):
+            try:
+                self.sock.connect(str(self.path))
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                time.sleep(0.05)
+        self.file = self.sock.makefile('rw')
+        return run
+
+    def ask(self, **request):
+        self.file.write(json.dumps(request) + '\n')
+        self.file.flush()
+        return json.loads(self.file.readline())
+
+    def wait_for(self, key, value):
+        for _ in range(100):
+            got = self.ask(command='query')['return']
+            if got[key] == value:
+                return got
+            time.sleep(0.05)
+        self.fail(f'{key} is {got[key]}, not {value}')
+        return None
+
+    def test_query_and_set(self):
+        run = self.start('state-size=4M,stop-size=1M,fault=read:stall@1M')
+        got = self.wait_for('state', 'pre-copy')
+        self.assertEqual(got['faults'], ['read:stall@1M'])
+        self.assertEqual([(m['from'], m['to']) for m in got['moves']],
+                         [('running', 'pre-copy')])
+        self.assertNotIn('digest', got)
+        self.assertEqual(self.ask(command='set', fault='none'), {'return': {}})
+        stdout, stderr = run.communicate(timeout=20)
+        self.assertIn('done 1', stdout)
+        self.assertIn('migrated with digest', stderr)
+        self.assertFalse(self.path.exists())
+
+    def test_reinit(self):
+        run = self.start('state-size=4M,stop-size=1M,fault=read:stall@3M')
+        before = self.wait_for('state', 'pre-copy')
+        while before['stream-offset'] < 3 << 20:
+            before = self.ask(command='query')['return']
+        self.assertEqual(before['initial-bytes'], 0)
+        self.ask(command='reinit')
+        after = self.ask(command='query')['return']
+        self.assertGreater(after['initial-bytes'], MIB)
+        self.assertEqual(after['dirty-bytes'], 0)
+        self.ask(command='set', fault='none', **{'read-rate': 0})
+        self.assertIn('done 1', run.communicate(timeout=20)[0])
+
+    def test_errors(self):
+        self.start('state-size=4M,stop-size=1M,fault=read:stall')
+        for request, message in (
+                ({'command': 'jump'}, 'expected query'),
+                ({'command': 'query', 'id': 'x'}, 'id of a device'),
+                ({'command': 'set', 'state-size': '1M'}, 'cannot be changed'),
+                ({'command': 'set', 'fault': 'x'}, 'POINT:WHAT')):
+            self.assertIn(message, self.ask(**request)['error'])
+        self.file.write('{"command":\n')
+        self.file.flush()
+        self.assertIn('error', json.loads(self.file.readline()))
+        self.assertEqual(self.ask(command='irq'), {'return': {}})
 
 
 def find_qemu():

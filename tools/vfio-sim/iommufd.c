@@ -35,6 +35,9 @@ typedef struct Object {
 } Object;
 
 struct SimIommu {
+    int (*fault)(void *opaque, const char *name);
+    void *opaque;
+
     GMutex lock;
     GHashTable *objects; /* by id */
     uint32_t next_id;
@@ -50,10 +53,13 @@ static void free_object(void *opaque)
     g_free(object);
 }
 
-SimIommu *sim_iommu_new(void)
+SimIommu *sim_iommu_new(int (*fault)(void *opaque, const char *name),
+                        void *opaque)
 {
     SimIommu *iommu = g_new0(SimIommu, 1);
 
+    iommu->fault = fault;
+    iommu->opaque = opaque;
     g_mutex_init(&iommu->lock);
     iommu->next_id = 1;
     iommu->objects = g_hash_table_new_full(NULL, NULL, NULL, free_object);
@@ -277,6 +283,10 @@ int64_t sim_iommu_ioctl(SimIommu *iommu, SimCall *call, uint32_t cmd,
     }
     if (!c) {
         return -ENOTTY;
+    }
+    ret = iommu->fault(iommu->opaque, sim_call_name(SIM_FILE_IOMMUFD, cmd));
+    if (ret) {
+        return ret;
     }
     if (sim_call_get(call, arg, &size, sizeof(size))) {
         return -EFAULT;

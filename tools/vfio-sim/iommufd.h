@@ -10,7 +10,12 @@
 
 typedef struct SimIommu SimIommu;
 
-SimIommu *sim_iommu_new(void);
+/*
+ * @fault is asked before a known ioctl is answered, by any worker and without
+ * locks: -errno if it is to fail, else 0. @name is as in call-names.h.
+ */
+SimIommu *sim_iommu_new(int (*fault)(void *opaque, const char *name),
+                        void *opaque);
 void sim_iommu_free(SimIommu *iommu);
 
 /* Answers an ioctl; any worker. */

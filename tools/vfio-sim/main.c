@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "config-host.h"
+#include "control.h"
 #include "vfio-device.h"
 
 #define EXIT_USAGE 125
@@ -18,6 +19,7 @@
 typedef struct Arguments {
     GPtrArray *devices; /* of SimOptions */
     const char *log;
+    const char *control; /* path of the socket */
     char **command;
 } Arguments;
 
@@ -32,9 +34,10 @@ static void print_help(void)
            "migrate.\n"
            "In every ARG, @iommufd@ and @ID@ become descriptor numbers.\n\n"
            "Options:\n"
-           "  --log FILE   write a line for each call answered\n"
-           "  --help       this text\n"
-           "  --version    the version\n\n"
+           "  --control unix:PATH  take commands there\n"
+           "  --log FILE           write a line for each call answered\n"
+           "  --help               this text\n"
+           "  --version            the version\n\n"
            "Keys of --device, with their defaults:\n%s", keys->str);
 }
 
@@ -87,6 +90,12 @@ static bool parse(Arguments *a, int argc, char **argv, Error **errp)
             }
         } else if (i + 1 < argc && !strcmp(argv[i], "--log")) {
             a->log = argv[++i];
+        } else if (i + 1 < argc && !strcmp(argv[i], "--control")) {
+            if (!g_str_has_prefix(argv[++i], "unix:")) {
+                error_setg(errp, "--control %s: expected unix:PATH", argv[i]);
+                return false;
+            }
+            a->control = argv[i] + strlen("unix:");
         } else {
             error_setg(errp, "unexpected argument '%s': see --help", argv[i]);
             return false;
@@ -141,6 +150,18 @@ static void report(SimDevice *d)
     g_mutex_unlock(&d->lock);
 }
 
+/* The iommufd belongs to all devices: a fault of any of them strikes. */
+static int iommu_fault(void *opaque, const char *name)
+{
+    GPtrArray *devices = opaque;
+    int ret = 0;
+
+    for (guint i = 0; i < devices->len && !ret; i++) {
+        ret = sim_device_fault(g_ptr_array_index(devices, i), name);
+    }
+    return ret;
+}
+
 static int64_t iommu_ioctl(SimCall *call, SimFile *file, uint32_t cmd,
                            uint64_t arg)
 {
@@ -167,6 +188,7 @@ static int run(Arguments *a, int log_fd, Error **errp)
     };
     g_autoptr(GPtrArray) devices = g_ptr_array_new();
     Supervisor *s = supervisor_new(ops, log_fd, errp);
+    SimControl *control = NULL;
     SimIommu *iommu;
     SimFile *iommufd;
     int status = -1;
@@ -174,7 +196,7 @@ static int run(Arguments *a, int log_fd, Error **errp)
     if (!s) {
         return -1;
     }
-    iommu = sim_iommu_new();
+    iommu = sim_iommu_new(iommu_fault, devices);
     iommufd = supervisor_add_file(s, SIM_FILE_IOMMUFD, iommu, 0, errp);
     while (iommufd && a->devices->len) {
         SimDevice *d = sim_device_new(
@@ -185,14 +207,21 @@ static int run(Arguments *a, int log_fd, Error **errp)
         }
         g_ptr_array_add(devices, d);
     }
-    if (iommufd) {
+    if (iommufd && a->control) {
+        control = sim_control_new(a->control, devices, errp);
+    }
+    if (iommufd && !a->control == !control) {
         g_auto(GStrv) argv = fill_in(a->command, s, iommufd, devices);
 
         if (supervisor_start(s, argv, errp)) {
+            if (control) {
+                sim_control_start(control);
+            }
             status = supervisor_wait(s);
         }
     }
 out:
+    sim_control_free(control);
     supervisor_stop(s);
     for (guint i = 0; i < devices->len; i++) {
         SimDevice *d = g_ptr_array_index(devices, i);

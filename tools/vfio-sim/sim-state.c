@@ -127,6 +127,8 @@ void sim_state_reinit(SimState *s, bool flagged)
     if (!s->saving) {
         return;
     }
+    /* The rest of a record comes before the new initial data. */
+    s->record_initial |= flagged;
     for (uint32_t i = 0; i < s->precopy_blocks; i++) {
         if (i < s->initial_blocks) {
             s->generation[i]++;
