@@ -195,6 +195,13 @@ class Migrating(Case):
         self.assertEqual(self.succeed('cancel').numbers['state'],
                          STATES['running'])
 
+    def test_dma_is_logged(self):
+        got = self.succeed('dma', 'dma-rate=1M,dma-range=1M+2M').numbers
+        self.assertEqual(got['differ'], 0)
+        self.assertGreater(got['changed'], 20)
+        self.assertLess(got['changed'], 512)
+        self.fails('dma', 'dma-log=off', 'dma-start', errno.ENOTTY)
+
     def test_without_precopy(self):
         self.fails('save', 'precopy=off', 'mig-state', errno.EINVAL)
 

@@ -22,6 +22,7 @@
 #define RAM_BYTES (4 << 20)
 
 static int iommufd, device;
+static uint8_t *ram;
 
 static void say(const char *what, uint64_t value)
 {
@@ -100,7 +101,8 @@ static void realize_iommu(void)
     struct iommu_iova_range found[8];
     struct iommu_ioas_iova_ranges ranges = {sizeof(ranges)};
     struct iommu_ioas_map map = {sizeof(map)};
-    void *ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE,
+
+    ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     say("unknown-ioctl", ioctl(iommufd, _IO(';', 0x92), &ioas) ? errno : 0);
@@ -247,6 +249,44 @@ static void load(const char *path)
     set_state(VFIO_DEVICE_STATE_RUNNING, NULL);
 }
 
+/* Every page that changed is in the log, and no other. */
+static void dma(void)
+{
+    struct vfio_device_feature_dma_logging_range range = {0, RAM_BYTES};
+    struct vfio_device_feature_dma_logging_control control = {
+        4096, 1, 0, (uintptr_t)&range};
+    uint64_t bitmap[RAM_BYTES / 4096 / 64] = {0};
+    struct vfio_device_feature_dma_logging_report report = {
+        0, RAM_BYTES, 4096, (uintptr_t)bitmap};
+    unsigned changed = 0, logged = 0, differ = 0;
+
+    set_state(VFIO_DEVICE_STATE_STOP, NULL);
+    memset(ram, 0, RAM_BYTES);
+    must("dma-start", feature(VFIO_DEVICE_FEATURE_SET |
+                                  VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+                              &control, sizeof(control)));
+    set_state(VFIO_DEVICE_STATE_RUNNING, NULL);
+    usleep(200000);
+    set_state(VFIO_DEVICE_STATE_STOP, NULL);
+    must("dma-report", feature(VFIO_DEVICE_FEATURE_GET |
+                                   VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
+                               &report, sizeof(report)));
+    for (unsigned i = 0; i < RAM_BYTES / 4096; i++) {
+        int is_changed = ram[i * 4096] || ram[i * 4096 + 1];
+        int is_logged = bitmap[i / 64] >> (i % 64) & 1;
+
+        changed += is_changed;
+        logged += is_logged;
+        differ += is_changed != is_logged;
+    }
+    say("changed", changed);
+    say("logged", logged);
+    say("differ", differ);
+    must("dma-stop", feature(VFIO_DEVICE_FEATURE_SET |
+                                 VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
+                             NULL, 0));
+}
+
 static void cancel(void)
 {
     int data;
@@ -290,6 +330,8 @@ int main(int argc, char **argv)
         save(argv[4]);
     } else if (!strcmp(mode, "load")) {
         load(argv[4]);
+    } else if (!strcmp(mode, "dma")) {
+        dma();
     } else if (!strcmp(mode, "cancel")) {
         cancel();
     } else if (!strcmp(mode, "descriptors")) {

@@ -78,6 +78,8 @@ static json_object *query(SimDevice *d)
     put_u64(o, "device-calls", d->calls[SIM_FILE_DEVICE]);
     put_u64(o, "data-calls", d->calls[SIM_FILE_DATA]);
     put_u64(o, "precopy-queries", m->queries);
+    put_u64(o, "dma-pages", d->dma_pages);
+    put_u64(o, "dma-rate", d->options->dma_rate);
     put_u64(o, "doorbells", d->doorbells);
     put_u64(o, "dirty-rate", d->options->dirty_rate);
     put_u64(o, "read-rate", d->options->read_rate);

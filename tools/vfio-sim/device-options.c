@@ -65,6 +65,10 @@ static const Key keys[] = {
      "offer PRECOPY_INFOv2, which tells of new initial data"},
     {"dma-log", KEY_ONOFF, AT(dma_log), "on", 0, 0, false,
      "offer logging of its DMA"},
+    {"dma-rate", KEY_SIZE, AT(dma_rate), "0", 0, UINT64_MAX, true,
+     "bytes/s of guest memory that it writes, page by page, while running"},
+    {"dma-range", KEY_TEXT, AT(dma_range_text), "0+1M", 0, 0, false,
+     "START+LENGTH: which memory"},
     {"transition-ms", KEY_NUMBER, AT(transition_ms), "0", 0, 60000, true,
      "how long each move of the migration state takes"},
     {"fault", KEY_FAULT, 0, NULL, 0, 0, true,
@@ -191,6 +195,24 @@ static bool parse_bars(SimOptions *o, Error **errp)
     return true;
 }
 
+static bool parse_dma_range(SimOptions *o, Error **errp)
+{
+    g_auto(GStrv) part = g_strsplit(o->dma_range_text, "+", 2);
+    uint64_t end;
+
+    if (g_strv_length(part) != 2 ||
+        !sim_parse_size(part[0], &o->dma_start, NULL) ||
+        !sim_parse_size(part[1], &o->dma_length, NULL) || !o->dma_length ||
+        (o->dma_start | o->dma_length) % SIM_DMA_PAGE ||
+        o->dma_length > SIM_DMA_RANGE_MAX ||
+        !checked_add_u64(o->dma_start, o->dma_length, &end)) {
+        error_setg(errp, "dma-range=%s: expected START+LENGTH, both multiples "
+                   "of 4K, LENGTH from 4K to 1T", o->dma_range_text);
+        return false;
+    }
+    return true;
+}
+
 static bool check(SimOptions *o, Error **errp)
 {
     uint64_t *sizes[] = {&o->state_size, &o->initial_size, &o->stop_size};
@@ -205,7 +227,7 @@ static bool check(SimOptions *o, Error **errp)
                    ") exceed state-size (%" PRIu64 ")", parts, o->state_size);
         return false;
     }
-    return parse_bars(o, errp);
+    return parse_bars(o, errp) && parse_dma_range(o, errp);
 }
 
 SimOptions *sim_options_parse(const char *text, Error **errp)
@@ -247,6 +269,7 @@ void sim_options_free(SimOptions *o)
     }
     g_free(o->id);
     g_free(o->bars_text);
+    g_free(o->dma_range_text);
     g_ptr_array_unref(o->faults);
     g_free(o);
 }

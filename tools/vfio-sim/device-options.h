@@ -13,6 +13,10 @@
 
 #include "util/error.h"
 
+/* What DMA writes at a time, and the most memory that it can be spread over. */
+#define SIM_DMA_PAGE 4096
+#define SIM_DMA_RANGE_MAX (1ULL << 40)
+
 /* Where a fault strikes. */
 typedef enum SimFaultPoint {
     SIM_FAULT_STOP_SIZE,    /* the size that MIG_DATA_SIZE reports */
@@ -68,6 +72,9 @@ typedef struct SimOptions {
     uint64_t state_size, initial_size, stop_size; /* multiples of SIM_BLOCK */
     uint64_t dirty_rate, read_rate, write_rate;   /* bytes/s; pace 0: none */
     uint64_t transition_ms;
+    uint64_t dma_rate; /* bytes/s of guest memory that it writes */
+    char *dma_range_text;
+    uint64_t dma_start, dma_length; /* where: IO virtual addresses, pages */
     bool precopy, p2p, infov2, dma_log;
     GPtrArray *faults; /* of SimFault */
 } SimOptions;

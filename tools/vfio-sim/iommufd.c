@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include <glib.h>
 
@@ -24,7 +25,7 @@ static const struct iommu_iova_range ranges[] = {
 
 typedef struct Mapping {
     uint64_t iova, length, user_va;
-    pid_t tid;
+    pid_t pid;
 } Mapping;
 
 typedef enum ObjectType { OBJECT_IOAS, OBJECT_HWPT, OBJECT_DEVICE } ObjectType;
@@ -32,6 +33,7 @@ typedef enum ObjectType { OBJECT_IOAS, OBJECT_HWPT, OBJECT_DEVICE } ObjectType;
 typedef struct Object {
     ObjectType type;
     GArray *maps; /* of Mapping; OBJECT_IOAS */
+    uint32_t ioas; /* OBJECT_HWPT: what it translates */
 } Object;
 
 struct SimIommu {
@@ -121,6 +123,36 @@ bool sim_iommu_can_attach(SimIommu *iommu, uint32_t id)
     return ok;
 }
 
+bool sim_iommu_write(SimIommu *iommu, uint32_t id, uint64_t iova,
+                     const void *buf, size_t len)
+{
+    struct iovec local = {(void *)buf, len}, remote = {NULL, len};
+    const Object *object;
+    pid_t pid = 0;
+
+    g_mutex_lock(&iommu->lock);
+    object = find(iommu, id);
+    if (object && object->type == OBJECT_HWPT) {
+        object = find(iommu, object->ioas);
+    }
+    for (guint i = 0; object && object->maps && i < object->maps->len; i++) {
+        const Mapping *m = &g_array_index(object->maps, Mapping, i);
+
+        if (iova >= m->iova && range_fits_u64(iova - m->iova, len, m->length)) {
+            remote.iov_base =
+                (void *)(uintptr_t)(m->user_va + (iova - m->iova));
+            pid = m->pid;
+        }
+    }
+    /* With the lock: what is unmapped is not written any more. */
+    if (pid && process_vm_writev(pid, &local, 1, &remote, 1, 0) !=
+                   (ssize_t)len) {
+        pid = 0;
+    }
+    g_mutex_unlock(&iommu->lock);
+    return pid;
+}
+
 static int64_t destroy(SimIommu *iommu, SimCall *call, void *arg)
 {
     struct iommu_destroy *d = arg;
@@ -163,7 +195,8 @@ static int64_t map(SimIommu *iommu, SimCall *call, void *arg)
 {
     struct iommu_ioas_map *m = arg;
     Object *ioas = find_ioas(iommu, m->ioas_id);
-    Mapping mapping = {m->iova, m->length, m->user_va, call->tid};
+    Mapping mapping = {m->iova, m->length, m->user_va,
+                       sim_call_process(call)};
     uint64_t end, top = ranges[G_N_ELEMENTS(ranges) - 1].last + 1;
 
     if (!ioas) {
@@ -224,6 +257,7 @@ static int64_t hwpt_alloc(SimIommu *iommu, SimCall *call, void *arg)
         return -EOPNOTSUPP;
     }
     a->out_hwpt_id = add(iommu, OBJECT_HWPT);
+    find(iommu, a->out_hwpt_id)->ioas = a->pt_id;
     return 0;
 }
 

@@ -25,6 +25,13 @@ int64_t sim_iommu_ioctl(SimIommu *iommu, SimCall *call, uint32_t cmd,
 /* A new object id for a device that is bound. */
 uint32_t sim_iommu_add_device(SimIommu *iommu);
 
+/*
+ * Writes @len bytes of guest memory at @iova, through the address space or
+ * page table @id. False if they are not mapped as one, or are gone.
+ */
+bool sim_iommu_write(SimIommu *iommu, uint32_t id, uint64_t iova,
+                     const void *buf, size_t len);
+
 /* True if @id is an address space or a page table. */
 bool sim_iommu_can_attach(SimIommu *iommu, uint32_t id);
 

@@ -217,7 +217,13 @@ static int run(Arguments *a, int log_fd, Error **errp)
             if (control) {
                 sim_control_start(control);
             }
+            for (guint i = 0; i < devices->len; i++) {
+                sim_dma_start(g_ptr_array_index(devices, i));
+            }
             status = supervisor_wait(s);
+            for (guint i = 0; i < devices->len; i++) {
+                sim_dma_stop(g_ptr_array_index(devices, i));
+            }
         }
     }
 out:

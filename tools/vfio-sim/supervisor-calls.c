@@ -60,29 +60,26 @@ int sim_call_put(SimCall *call, uint64_t addr, const void *buf, size_t len)
                (ssize_t)len ? 0 : -EFAULT;
 }
 
-/* A pidfd of the process that the calling thread belongs to, or -errno. */
-static int open_caller(SimCall *call)
+pid_t sim_call_process(SimCall *call)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/status", call->tid);
     g_autofree char *text = NULL;
     const char *line;
-    int fd;
 
     if (!g_file_get_contents(path, &text, NULL, NULL) ||
         !(line = strstr(text, "\nTgid:"))) {
-        return -ESRCH;
+        return 0;
     }
-    fd = syscall(SYS_pidfd_open, atoi(line + strlen("\nTgid:")), 0);
-    return fd < 0 ? -errno : fd;
+    return atoi(line + strlen("\nTgid:"));
 }
 
 int sim_call_take_fd(SimCall *call, int fd)
 {
-    int process = open_caller(call);
+    int process = syscall(SYS_pidfd_open, sim_call_process(call), 0);
     int copy;
 
     if (process < 0) {
-        return process;
+        return -errno;
     }
     copy = syscall(SYS_pidfd_getfd, process, fd, 0);
     if (copy < 0) {

@@ -75,6 +75,9 @@ void supervisor_stop(Supervisor *s);
 int sim_call_get(SimCall *call, uint64_t addr, void *buf, size_t len);
 int sim_call_put(SimCall *call, uint64_t addr, const void *buf, size_t len);
 
+/* The process that the calling thread belongs to; 0 if it is gone. */
+pid_t sim_call_process(SimCall *call);
+
 /* A copy of the caller's descriptor @fd, or -errno. */
 int sim_call_take_fd(SimCall *call, int fd);
 

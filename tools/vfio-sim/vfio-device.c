@@ -26,6 +26,8 @@ SimDevice *sim_device_new(Supervisor *s, SimOptions *options, Error **errp)
     d->mig = sim_mig_new(options, sim_now_ns());
     memset(d->eventfd, -1, sizeof(d->eventfd));
     d->intx_unmask_fd = -1;
+    d->dma_dirty = g_malloc0(options->dma_length / SIM_DMA_PAGE);
+    d->dma_stop_fd = -1;
     sim_config_reset(d);
     d->file = supervisor_add_file(s, SIM_FILE_DEVICE, d,
                                   SIM_DEVICE_FILE_BYTES, errp);
@@ -42,6 +44,7 @@ void sim_device_free(SimDevice *d)
     sim_mig_free(d->mig);
     sim_options_free(d->options);
     g_free(d->stream_buf);
+    g_free(d->dma_dirty);
     g_mutex_clear(&d->lock);
     g_mutex_clear(&d->stream_lock);
     g_free(d);
@@ -95,7 +98,11 @@ static int64_t attach(SimDevice *d, SimCall *call, uint64_t arg)
     if (a.argsz < sizeof(a) || a.flags) {
         return -EINVAL;
     }
-    return sim_iommu_can_attach(d->iommu, a.pt_id) ? 0 : -ENOENT;
+    if (!sim_iommu_can_attach(d->iommu, a.pt_id)) {
+        return -ENOENT;
+    }
+    d->attached = a.pt_id;
+    return 0;
 }
 
 static int64_t device_info(SimCall *call, uint64_t arg)
@@ -177,7 +184,7 @@ static int64_t device_ioctl(SimCall *call, SimFile *file, uint32_t cmd,
     } else if (cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT) {
         ret = attach(d, call, arg);
     } else if (cmd == VFIO_DEVICE_DETACH_IOMMUFD_PT) {
-        ret = 0;
+        d->attached = 0;
     } else if (cmd == VFIO_DEVICE_GET_INFO) {
         ret = device_info(call, arg);
     } else if (cmd == VFIO_DEVICE_GET_REGION_INFO) {

@@ -50,7 +50,15 @@ typedef struct SimDevice {
     uint8_t intx_masked;
     bool intx_pending;
     int intx_unmask_fd; /* kept for the VMM's sake */
+    uint32_t attached; /* to this address space or page table; 0: none */
+
+    /* DMA; guarded by lock but for the thread and its stop_fd */
     bool dma_logging;
+    uint8_t *dma_dirty; /* a byte a page of dma-range */
+    uint64_t dma_next, dma_pages;
+    int dma_stop_fd;
+    GThread *dma_thread;
+
     uint64_t doorbells;
     uint64_t calls[SIM_FILE_DATA + 1]; /* answered, by what they were on */
 } SimDevice;
@@ -71,6 +79,13 @@ int64_t sim_irq_info(SimDevice *d, SimCall *call, uint64_t arg);
 int64_t sim_irq_set(SimDevice *d, SimCall *call, uint64_t arg);
 void sim_irq_raise(SimDevice *d);
 void sim_irq_release(SimDevice *d);
+
+/* vfio-dma.c. The thread writes guest memory from start to stop. */
+void sim_dma_start(SimDevice *d);
+void sim_dma_stop(SimDevice *d);
+/* With the lock held: ORs what is dirty into the caller's bitmap. */
+int64_t sim_dma_report(SimDevice *d, SimCall *call,
+                       const struct vfio_device_feature_dma_logging_report *r);
 
 /* vfio-feature.c; without locks. */
 int64_t sim_device_feature(SimDevice *d, SimCall *call, uint64_t arg);

@@ -117,7 +117,10 @@ static int64_t start_logging(SimDevice *d, SimCall *call, Payload *p)
     if (d->dma_logging) {
         ret = -EINVAL;
     }
-    d->dma_logging = true;
+    if (!ret) {
+        d->dma_logging = true;
+        memset(d->dma_dirty, 0, d->options->dma_length / PAGE);
+    }
     g_mutex_unlock(&d->lock);
     return ret;
 }
@@ -132,14 +135,12 @@ static int64_t stop_logging(SimDevice *d, SimCall *call, Payload *p)
     return 0;
 }
 
-/* The device writes no guest memory, so there are no bits to add. */
 static int64_t report_logging(SimDevice *d, SimCall *call, Payload *p)
 {
     int64_t ret;
 
-    (void)call;
     g_mutex_lock(&d->lock);
-    ret = d->dma_logging && p->report.length ? 0 : -EINVAL;
+    ret = sim_dma_report(d, call, &p->report);
     g_mutex_unlock(&d->lock);
     return ret;
 }
