@@ -93,6 +93,12 @@ class Meeting(Case):
         self.assertEqual(got['doorbells'], 1)
         self.assertEqual(got['bar'], 0x12345678)
 
+    def test_interrupts(self):
+        got = self.succeed('interrupts', 'irq-rate=50').numbers
+        self.assertGreater(got['interrupts'], 10)
+        self.assertLess(got['interrupts'], 40)
+        self.fails('interrupts', '', 'interrupt', errno.EAGAIN)
+
     def test_duplicates_are_the_device(self):
         got = self.succeed('descriptors').numbers
         self.assertEqual(got['id-dup'], got['id-fcntl'])

@@ -23,6 +23,7 @@
 
 static int iommufd, device;
 static uint8_t *ram;
+static int32_t event;
 
 static void say(const char *what, uint64_t value)
 {
@@ -141,21 +142,23 @@ static void touch(void)
 {
     struct vfio_region_info config = region(VFIO_PCI_CONFIG_REGION_INDEX);
     struct vfio_region_info trapped = region(0), mapped = region(2);
-    struct {
-        struct vfio_irq_set set;
-        int32_t fd;
-    } irq = {{sizeof(irq), VFIO_IRQ_SET_DATA_EVENTFD |
-                  VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1},
-             eventfd(0, EFD_NONBLOCK)};
+    const struct vfio_irq_set set = {
+        sizeof(set) + sizeof(int32_t),
+        VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+        VFIO_PCI_MSIX_IRQ_INDEX, 0, 1};
+    uint8_t irq[sizeof(set) + sizeof(event)];
     uint32_t word = 1;
     uint64_t events = 0;
     uint32_t *bar;
 
+    event = eventfd(0, EFD_NONBLOCK);
+    memcpy(irq, &set, sizeof(set));
+    memcpy(irq + sizeof(set), &event, sizeof(event));
     must("config", pread(device, &word, 4, config.offset));
     say("id", word);
-    must("set-irqs", ioctl(device, VFIO_DEVICE_SET_IRQS, &irq));
+    must("set-irqs", ioctl(device, VFIO_DEVICE_SET_IRQS, irq));
     must("doorbell", pwrite(device, &word, 4, trapped.offset + 4));
-    must("interrupt", read(irq.fd, &events, sizeof(events)));
+    must("interrupt", read(event, &events, sizeof(events)));
     must("count", pread(device, &word, 4, trapped.offset + 8));
     say("doorbells", word);
     bar = mmap(NULL, mapped.size, PROT_READ | PROT_WRITE, MAP_SHARED, device,
@@ -164,6 +167,14 @@ static void touch(void)
     bar[5] = 0x12345678;
     must("bar-read", pread(device, &word, 4, mapped.offset + 20));
     say("bar", word);
+}
+
+static uint64_t events_of(void)
+{
+    uint64_t events = 0;
+
+    must("interrupt", read(event, &events, sizeof(events)));
+    return events;
 }
 
 static uint64_t stop_size(void)
@@ -330,6 +341,10 @@ int main(int argc, char **argv)
         save(argv[4]);
     } else if (!strcmp(mode, "load")) {
         load(argv[4]);
+    } else if (!strcmp(mode, "interrupts")) {
+        touch();
+        usleep(500000);
+        say("interrupts", events_of());
     } else if (!strcmp(mode, "dma")) {
         dma();
     } else if (!strcmp(mode, "cancel")) {

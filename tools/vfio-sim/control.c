@@ -78,6 +78,7 @@ static json_object *query(SimDevice *d)
     put_u64(o, "device-calls", d->calls[SIM_FILE_DEVICE]);
     put_u64(o, "data-calls", d->calls[SIM_FILE_DATA]);
     put_u64(o, "precopy-queries", m->queries);
+    put_u64(o, "irq-rate", d->options->irq_rate);
     put_u64(o, "dma-pages", d->dma_pages);
     put_u64(o, "dma-rate", d->options->dma_rate);
     put_u64(o, "doorbells", d->doorbells);

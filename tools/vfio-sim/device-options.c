@@ -65,6 +65,8 @@ static const Key keys[] = {
      "offer PRECOPY_INFOv2, which tells of new initial data"},
     {"dma-log", KEY_ONOFF, AT(dma_log), "on", 0, 0, false,
      "offer logging of its DMA"},
+    {"irq-rate", KEY_NUMBER, AT(irq_rate), "0", 0, 100, true,
+     "interrupts a second that it raises while running"},
     {"dma-rate", KEY_SIZE, AT(dma_rate), "0", 0, UINT64_MAX, true,
      "bytes/s of guest memory that it writes, page by page, while running"},
     {"dma-range", KEY_TEXT, AT(dma_range_text), "0+1M", 0, 0, false,

@@ -72,6 +72,7 @@ typedef struct SimOptions {
     uint64_t state_size, initial_size, stop_size; /* multiples of SIM_BLOCK */
     uint64_t dirty_rate, read_rate, write_rate;   /* bytes/s; pace 0: none */
     uint64_t transition_ms;
+    uint64_t irq_rate; /* interrupts a second */
     uint64_t dma_rate; /* bytes/s of guest memory that it writes */
     char *dma_range_text;
     uint64_t dma_start, dma_length; /* where: IO virtual addresses, pages */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * DMA of the device: a thread that writes guest memory at a rate, and the log
- * of the pages that it has written. The thread holds the lock of the device
+ * What the device does by itself: a thread that writes guest memory and raises
+ * interrupts at a rate, and the log of the pages that it has written. The thread holds the lock of the device
  * while it writes, so that a device that has left a running state is quiet.
  */
 #include "vfio-device.h"
@@ -44,7 +44,7 @@ static void *dma_thread(void *opaque)
     SimDevice *d = opaque;
     struct pollfd stop = {d->dma_stop_fd, POLLIN, 0};
     int64_t last = sim_now_ns();
-    double credit = 0;
+    double credit = 0, irqs = 0;
 
     while (poll(&stop, 1, TICK_MS) <= 0) {
         int64_t now = sim_now_ns();
@@ -56,6 +56,13 @@ static void *dma_thread(void *opaque)
         for (; credit >= SIM_DMA_PAGE; credit -= SIM_DMA_PAGE) {
             if (may_write(d)) {
                 write_page(d);
+            }
+        }
+        irqs += (now - last) / NS_PER_S * d->options->irq_rate;
+        if (irqs >= 1) {
+            irqs -= 1;
+            if (may_write(d)) {
+                sim_irq_raise(d);
             }
         }
         g_mutex_unlock(&d->lock);
