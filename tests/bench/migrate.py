@@ -61,8 +61,10 @@ class Wire:
 class Pair:
     """A source with a guest, and destinations for it."""
 
-    def __init__(self, *args, ram_mib, image=None, parameters=None, capabilities=()):
-        self.args = ['-machine', 'virt', '-m', f'{ram_mib}M', '-nodefaults', *args]
+    def __init__(self, *args, ram_mib, image=None, machine='', parameters=None,
+                 capabilities=()):
+        self.args = ['-machine', ','.join(filter(None, ('virt', machine))),
+                     '-m', f'{ram_mib}M', '-nodefaults', *args]
         if image:
             self.args += ['-bios', 'none']
         self.parameters = {'max-bandwidth': 0, **(parameters or {})}
