@@ -19,6 +19,7 @@
 #include "migration/pending.h"
 #include "migration/predict.h"
 #include "migration/ram.h"
+#include "migration/run-delay.h"
 #include "migration/savevm.h"
 #include "migration/stats.h"
 #include "migration/stream-owner.h"
@@ -74,6 +75,8 @@ typedef struct MigReturn {
     uint64_t ping_bytes;        /* of the burst before; 0: a round trip */
     int64_t burst_ns;           /* when that burst began */
     uint32_t last_ping;
+    RunDelay run_delay;         /* the return path's thread */
+    int64_t late_ns;            /* from when a message was there until it ran */
     /* The answers of the blackout; 0: not yet */
     int64_t modules_loaded_ns;
     int64_t states_loaded_ns;
@@ -95,7 +98,7 @@ struct MigOut {
     /* The outgoing thread */
     MigEnd end;
     SaveVM *sv;
-    int schedstat_fd;           /* of the thread, or -1 */
+    RunDelay run_delay;
     MigThrottle throttle;
     int64_t throttle_period_ns; /* RamStats.period_ns that was looked at */
     bool guest_stopped;         /* by this migration */

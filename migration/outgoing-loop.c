@@ -4,31 +4,10 @@
  * waits on Migration.changed, events, the throttle. Outgoing thread; locks:
  * migration-int.h.
  */
-#include <inttypes.h>
-#include <stdio.h>
-#include <unistd.h>
-
 #include "migration/migration-int.h"
 #include "qapi/qapi-events-migration.h"
 #include "system/cpu.h"
 #include "trace/trace-migration.h"
-
-/*
- * How long this thread has been ready to run and had no CPU, in nanoseconds:
- * the second number of schedstat, see proc(5). 0 where that is not to be had.
- */
-static uint64_t run_delay_ns(MigOut *out)
-{
-    char text[64] = "";
-    uint64_t ran, waited;
-
-    if (out->schedstat_fd < 0 ||
-        pread(out->schedstat_fd, text, sizeof(text) - 1, 0) <= 0 ||
-        sscanf(text, "%" SCNu64 " %" SCNu64, &ran, &waited) != 2) {
-        return 0;
-    }
-    return waited;
-}
 
 /*
  * Waiting for a CPU is not sending: in the blackout the harts leave theirs to
@@ -79,10 +58,11 @@ static void loop_query(void *opaque, bool exact, GArray *modules)
 static MigIterate loop_iterate(void *opaque, Error **errp)
 {
     MigOut *out = opaque;
-    uint64_t before = run_delay_ns(out);
+    uint64_t before = run_delay_ns(&out->run_delay);
     MigIterate res = savevm_iterate(out->sv, errp);
 
-    __atomic_fetch_add(&out->delayed_ns, sat_sub_u64(run_delay_ns(out), before),
+    __atomic_fetch_add(&out->delayed_ns,
+                       sat_sub_u64(run_delay_ns(&out->run_delay), before),
                        __ATOMIC_RELAXED);
     return res;
 }

@@ -5,7 +5,6 @@
  * outgoing-switch.c. Locks: migration-int.h.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -274,12 +273,9 @@ static gpointer outgoing_main(gpointer opaque)
     Error *err = NULL;
     bool ok;
 
-    out->schedstat_fd = open("/proc/thread-self/schedstat",
-                             O_RDONLY | O_CLOEXEC);
+    run_delay_open(&out->run_delay);
     ok = run(out, &err);
-    if (out->schedstat_fd >= 0) {
-        close(out->schedstat_fd);
-    }
+    run_delay_close(&out->run_delay);
     finish(out, ok, err);
     g_clear_error(&err);
     return NULL;

@@ -10,6 +10,7 @@
 
 #include "migration/migration-int.h"
 #include "trace/trace-migration.h"
+#include "util/checked.h"
 #include "util/thread.h"
 
 /* ---- source ---- */
@@ -18,6 +19,7 @@
 static void handle_pong(MigOut *out, uint32_t value, int64_t now)
 {
     MigReturn *rp = &out->rp;
+    int64_t arrived = MAX(now - rp->late_ns, rp->ping_ns);
 
     if (value == MIG_PING_MODULES) {
         rp->modules_loaded_ns = now;
@@ -26,9 +28,10 @@ static void handle_pong(MigOut *out, uint32_t value, int64_t now)
     } else if (value == rp->ping) {
         if (rp->ping_bytes) {
             mig_predictor_accepted(out->m->predictor, rp->ping_bytes,
-                                   rp->burst_ns, rp->ping_ns, now);
+                                   rp->burst_ns, rp->ping_ns, arrived);
         } else {
-            mig_predictor_round_trip(out->m->predictor, now - rp->ping_ns);
+            mig_predictor_round_trip(out->m->predictor,
+                                     arrived - rp->ping_ns);
         }
         rp->ping = 0;
     }
@@ -91,6 +94,7 @@ static const ReturnMessage return_messages[] = {
 
 static bool read_message(MigOut *out, MigStream *s, Error **errp)
 {
+    uint64_t delayed = run_delay_ns(&out->rp.run_delay);
     const ReturnMessage *msg = NULL;
     uint16_t type, len;
     uint32_t value = 0;
@@ -115,7 +119,9 @@ static bool read_message(MigOut *out, MigStream *s, Error **errp)
         return false;
     }
     trace_migration_return_path(msg->name, value);
+    delayed = sat_sub_u64(run_delay_ns(&out->rp.run_delay), delayed);
     g_mutex_lock(&out->m->lock);
+    out->rp.late_ns = delayed;
     ok = msg->run(out, value, clock_now_ns(out->m->clock), errp);
     g_cond_broadcast(&out->m->changed);
     g_mutex_unlock(&out->m->lock);
@@ -130,6 +136,7 @@ static gpointer return_path_main(gpointer opaque)
     Error *err = NULL;
     bool ended;
 
+    run_delay_open(&out->rp.run_delay);
     mig_stream_set_section(s, "return path", 0);
     do {
         if (!read_message(out, s, &err)) {
@@ -154,6 +161,7 @@ static gpointer return_path_main(gpointer opaque)
         /* Whoever sends to it would wait for nothing. */
         io_channel_shutdown(out->ch, IO_SHUTDOWN_BOTH);
     }
+    run_delay_close(&out->rp.run_delay);
     mig_stream_free(s);
     return NULL;
 }
