@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Predicted against measured downtime: migrations of guests with different
 dirty rates, over lines and under limits of different bandwidths, the bandwidth
-for the switchover given or not. Prints a table, the distribution and one line
-of JSON.
+for the switchover given or not. Prints a table, the distribution, of all and
+of loopback and real lines by themselves, and one line of JSON.
+
+The destination's memory is there before it comes in: see bench-processes.py.
 
 bench-lines.py [RUNS]
 """
@@ -31,6 +33,10 @@ LINES = (
 )
 
 
+# The destination has its memory, as a host has that does not overcommit.
+MEMORY = ('-object', f'memory-backend-ram,id=ram,size={RAM_MIB}M,prealloc=on')
+
+
 def one(folder, dirty, line, cap, given, limit_ms):
     slowest = min(line or LOOPBACK, cap or LOOPBACK)
     pages = int(dirty * slowest * MIB / 4096)
@@ -39,7 +45,8 @@ def one(folder, dirty, line, cap, given, limit_ms):
     parameters = {'max-bandwidth': cap * MIB, 'downtime-limit': limit_ms}
     if given:
         parameters['avail-switchover-bandwidth'] = line * MIB
-    pair = migrate.Pair(ram_mib=RAM_MIB, image=image, parameters=parameters)
+    pair = migrate.Pair(*MEMORY, machine='memory-backend=ram', ram_mib=RAM_MIB, image=image,
+                        parameters=parameters)
     try:
         pair.src.wait_serial('pattern ')
         info = pair.run(line * MIB)
@@ -70,6 +77,11 @@ def main():
                   f'[pass {info["ram"]["dirty-sync-count"]}]', flush=True)
     errors = [abs(r['error']) for r in results]
     middle = migrate.median(errors)
+    for name, part in (('loopback', [abs(r['error']) for r in results if not r['case'][1]]),
+                       ('lines', [abs(r['error']) for r in results if r['case'][1]])):
+        if part:
+            print(f'{name}: median absolute error {migrate.median(part) * 100:.1f} % '
+                  f'of {len(part)} runs')
     spread = {str(p): migrate.quantile(errors, p / 100) for p in (10, 25, 50, 75, 90, 100)}
     print('absolute error, quantiles: ' +
           ', '.join(f'{p} %: {value * 100:.1f} %' for p, value in spread.items()))

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Numbers of the migration's life cycle, as a table and as JSON.
 
-bench-migration.py predict   predicted against measured downtime
 bench-migration.py query     what query-migrate costs, and what it slows down
 bench-migration.py idle      downtime of a guest that does nothing
 
@@ -78,36 +77,6 @@ def fresh_pair(**kwargs):
     return pair
 
 
-def bench_predict(runs):
-    """Guests that write more and less, under several limits; each is new."""
-    rates = (5000, 15000, 50000)
-    limits = (0, 60 * MIB, 150 * MIB)
-    rows = []
-    for n in range(runs):
-        rate, limit = rates[n % 3], limits[n // 3 % 3]
-        pair = fresh_pair(ram_mib=136, area_mib=128, pages_per_second=rate)
-        try:
-            info = pair.migrate(**{'max-bandwidth': limit, 'downtime-limit': 300})
-        finally:
-            pair.close()
-        so = info['switchover']
-        error = abs(so['predicted-us'] - so['measured-us']) / so['measured-us']
-        rows.append({'pages-per-second': rate, 'max-bandwidth': limit,
-                     'predicted-us': so['predicted-us'], 'measured-us': so['measured-us'],
-                     'error': error, 'phases': so['phases'],
-                     'rate': info['devices'][0].get('rate'),
-                     'downtime-bytes': info['ram']['downtime-bytes']})
-        phases = ' '.join(f'{p["name"]}={p["duration-us"]}' for p in so['phases'])
-        print(f'{rate:6} pages/s, limit {limit >> 20:4} MiB/s: predicted '
-              f'{so["predicted-us"]:7} us, measured {so["measured-us"]:7} us, '
-              f'error {100 * error:5.1f} %  {info["ram"]["downtime-bytes"] >> 10} KiB: {phases}',
-              flush=True)
-    errors = [row['error'] for row in rows]
-    return {'runs': rows, 'median-error': statistics.median(errors),
-            'p90-error': quantile(errors, 0.9), 'limit': 0.15,
-            'ok': statistics.median(errors) <= 0.15}
-
-
 def bench_query(runs):
     """Transfer time without and with a thousand queries a second."""
     pair = fresh_pair(ram_mib=1024, area_mib=900, pages_per_second=1)
@@ -161,7 +130,7 @@ def bench_idle(runs):
             'ok': statistics.median(measured) <= 20}
 
 
-BENCHES = {'predict': (bench_predict, 30), 'query': (bench_query, 5), 'idle': (bench_idle, 20)}
+BENCHES = {'query': (bench_query, 5), 'idle': (bench_idle, 20)}
 
 
 def main():
