@@ -4,8 +4,10 @@
 
 bench-migration.py query     what query-migrate costs, and what it slows down
 bench-migration.py idle      downtime of a guest that does nothing
+bench-migration.py idle-linux    the same of Linux with a shell that sleeps
 
-The guest is tests/guest/pattern.bin; both sides run on this host.
+But for the last one the guest is tests/guest/pattern.bin; both sides run on
+this host.
 """
 import argparse
 import json
@@ -25,18 +27,17 @@ MIB = 1 << 20
 class Pair:
     """A source with a running guest, and destinations to send it to."""
 
-    def __init__(self, folder, *, ram_mib, area_mib, pages_per_second):
-        self.folder = folder
-        self.ram_mib = ram_mib
+    def __init__(self, *both, kernel, ready, timeout=30):
+        """both: the arguments of both sides; kernel: those of the source alone;
+        ready: what it prints when it may be moved."""
+        self.both = both
         self.count = 0
-        image = harness.pattern_image(folder, area_mib=area_mib, fill=True,
-                                      pages_per_second=pages_per_second)
-        self.src = self.machine('src', '-kernel', image)
-        self.src.wait_serial('pattern ')
+        self.src = self.machine('src', *kernel)
+        self.src.wait_serial(ready, timeout=timeout)
 
     def machine(self, name, *args):
-        machine = harness.Machine('-machine', 'virt', '-nodefaults', '-bios', 'none',
-                                  '-m', f'{self.ram_mib}M', *args, name=name)
+        machine = harness.Machine('-machine', 'virt', '-nodefaults', *self.both, *args,
+                                  name=name)
         for cap in ('events', 'return-path'):
             machine.command('migrate-set-capabilities',
                             capabilities=[{'capability': cap, 'state': True}])
@@ -70,16 +71,32 @@ def quantile(values, part):
     return values[min(int(part * len(values)), len(values) - 1)]
 
 
-def fresh_pair(**kwargs):
-    folder = tempfile.TemporaryDirectory(prefix='godwit-bench-')
-    pair = Pair(folder.name, **kwargs)
-    pair.folder_object = folder
+def pattern_pair(*, ram_mib, area_mib, pages_per_second):
+    with tempfile.TemporaryDirectory(prefix='godwit-bench-') as folder:
+        image = harness.pattern_image(folder, area_mib=area_mib, fill=True,
+                                      pages_per_second=pages_per_second)
+        return Pair('-bios', 'none', '-m', f'{ram_mib}M', kernel=('-kernel', image),
+                    ready='pattern ')
+
+
+def linux_pair(disk):
+    """Two harts, and each kind of device that a guest has in earnest."""
+    disk.truncate(64 * MIB)
+    pair = Pair('-smp', '2', '-m', '512M',
+                '-blockdev', f'driver=file,filename={disk.name},node-name=d0',
+                '-device', 'virtio-blk-pci,drive=d0', '-netdev', 'user,id=n0',
+                '-device', 'virtio-net-pci,netdev=n0', '-device', 'virtio-rng-pci',
+                kernel=('-kernel', harness.KERNEL, '-initrd', harness.INITRD, '-append',
+                        'console=ttyS0 quiet godwit.run=sleep+9999'),
+                ready='godwit-guest: ready', timeout=120)
+    # What a kernel does once it has booted is not being idle.
+    time.sleep(5)
     return pair
 
 
 def bench_query(runs):
     """Transfer time without and with a thousand queries a second."""
-    pair = fresh_pair(ram_mib=1024, area_mib=900, pages_per_second=1)
+    pair = pattern_pair(ram_mib=1024, area_mib=900, pages_per_second=1)
     pair.src.command('stop')
     latencies = []
 
@@ -118,8 +135,7 @@ def bench_query(runs):
             'ok': p99 < 0.002 and slower <= 0.03}
 
 
-def bench_idle(runs):
-    pair = fresh_pair(ram_mib=256, area_mib=64, pages_per_second=1)
+def idle_downtimes(pair, runs):
     try:
         measured = [pair.migrate()['switchover']['measured-us'] / 1e3 for _ in range(runs)]
     finally:
@@ -130,7 +146,19 @@ def bench_idle(runs):
             'ok': statistics.median(measured) <= 20}
 
 
-BENCHES = {'query': (bench_query, 5), 'idle': (bench_idle, 20)}
+def bench_idle(runs):
+    return idle_downtimes(pattern_pair(ram_mib=256, area_mib=64, pages_per_second=1), runs)
+
+
+def bench_idle_linux(runs):
+    harness.need(harness.KERNEL and harness.INITRD, 'no Linux guest: GODWIT_TEST_KERNEL and '
+                 'GODWIT_TEST_INITRD name its files, see scripts/get-guest')
+    with tempfile.NamedTemporaryFile(prefix='godwit-bench-') as disk:
+        return idle_downtimes(linux_pair(disk), runs)
+
+
+BENCHES = {'query': (bench_query, 5), 'idle': (bench_idle, 20),
+           'idle-linux': (bench_idle_linux, 20)}
 
 
 def main():
@@ -140,7 +168,8 @@ def main():
     parser.add_argument('--runs', type=int)
     parser.add_argument('--json', help='file to write the numbers to')
     args = parser.parse_args()
-    harness.need(harness.PATTERN, 'no cross compiler for the pattern guest')
+    if args.bench != 'idle-linux':
+        harness.need(harness.PATTERN, 'no cross compiler for the pattern guest')
     function, runs = BENCHES[args.bench]
     result = function(args.runs or runs)
     if args.json:
