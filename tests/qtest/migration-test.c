@@ -150,279 +150,203 @@ static void incoming(Pair *pair, const char *uri)
     qts_qmp_do(pair->target, "migrate-incoming", "{\"uri\": \"%s\"}", uri);
 }
 
-/* --- transports --- */
-
-static void test_unix(void)
+/* Begins to move over the socket that the target is told of. */
+static void begin(Pair *pair)
 {
-    Pair pair;
-
-    if (!pair_start(&pair, 20000, NULL)) {
-        return;
-    }
-    pair_target(&pair, "-incoming defer");
-    incoming(&pair, pair.uri);
-    migrate(&pair, pair.uri);
-    await_completed(pair.source);
-    check_moved(&pair);
-    pair_end(&pair);
+    incoming(pair, pair->uri);
+    migrate(pair, pair->uri);
 }
 
-static void test_tcp_port_zero(void)
+static void begin_and_complete(Pair *pair)
+{
+    begin(pair);
+    await_completed(pair->source);
+    check_moved(pair);
+}
+
+/* --- transports --- */
+
+static void test_unix(Pair *pair)
+{
+    begin_and_complete(pair);
+}
+
+static void test_tcp_port_zero(Pair *pair)
 {
     g_autofree char *uri = NULL;
-    json_object *info;
-    Pair pair;
+    json_object *info = qts_qmp_ok(pair->target, "query-migrate", NULL);
 
-    if (!pair_start(&pair, 20000, NULL)) {
-        return;
-    }
-    pair_target(&pair, "-incoming tcp:127.0.0.1:0");
-    info = qts_qmp_ok(pair.target, "query-migrate", NULL);
     uri = g_strdup_printf("tcp:127.0.0.1:%s", json_object_get_string(
         qts_get(json_object_array_get_idx(qts_get(info, "socket-address"), 0),
                 "port")));
     json_object_put(info);
-    migrate(&pair, uri);
-    await_completed(pair.source);
-    check_moved(&pair);
-    pair_end(&pair);
+    migrate(pair, uri);
+    await_completed(pair->source);
+    check_moved(pair);
 }
 
-static void test_fd(void)
+static void test_fd(Pair *pair)
 {
     int ends[2];
-    Pair pair;
 
-    if (!pair_start(&pair, 20000, NULL)) {
-        return;
-    }
-    pair_target(&pair, "-incoming defer");
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), ==, 0);
-    qts_send_fd(pair.source, ends[0]);
-    qts_qmp_do(pair.source, "getfd", "{\"fdname\": \"mig\"}");
-    qts_send_fd(pair.target, ends[1]);
-    qts_qmp_do(pair.target, "getfd", "{\"fdname\": \"mig\"}");
+    qts_send_fd(pair->source, ends[0]);
+    qts_qmp_do(pair->source, "getfd", "{\"fdname\": \"mig\"}");
+    qts_send_fd(pair->target, ends[1]);
+    qts_qmp_do(pair->target, "getfd", "{\"fdname\": \"mig\"}");
     close(ends[0]);
     close(ends[1]);
-    incoming(&pair, "fd:mig");
-    migrate(&pair, "fd:mig");
-    await_completed(pair.source);
-    check_moved(&pair);
-    pair_end(&pair);
+    incoming(pair, "fd:mig");
+    migrate(pair, "fd:mig");
+    await_completed(pair->source);
+    check_moved(pair);
 }
 
-/* Through a file, guest stopped meanwhile at the source or not. */
-static void move_through(const char *out, const char *in)
+/* A target that starts when all is saved loads it. */
+static void load_and_check(Pair *pair, const char *uri)
 {
-    g_autofree char *out_uri = NULL, *in_uri = NULL;
-    Pair pair;
-
-    if (!pair_start(&pair, 20000, NULL)) {
-        return;
-    }
-    out_uri = g_strdup_printf(out, pair.dir);
-    in_uri = g_strdup_printf(in, pair.dir);
-    migrate(&pair, out_uri);
-    await_completed(pair.source);
-    pair_target(&pair, "-incoming defer");
-    incoming(&pair, in_uri);
-    await_completed(pair.target);
-    check_moved(&pair);
-    pair_end(&pair);
+    pair_target(pair, "-incoming defer");
+    incoming(pair, uri);
+    await_completed(pair->target);
+    check_moved(pair);
 }
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-static void test_file(void)
+static void test_file(Pair *pair)
 {
-    move_through("file:%s/saved", "file:%s/saved");
+    g_autofree char *uri = g_strdup_printf("file:%s/saved", pair->dir);
+
+    migrate(pair, uri);
+    await_completed(pair->source);
+    load_and_check(pair, uri);
 }
 
-static void test_exec(void)
+static void test_exec(Pair *pair)
 {
-    move_through("exec:cat > %s/saved", "exec:cat %s/saved");
-}
-#pragma GCC diagnostic pop
+    g_autofree char *out = g_strdup_printf("exec:cat > %s/saved", pair->dir);
+    g_autofree char *in = g_strdup_printf("exec:cat %s/saved", pair->dir);
 
-static void test_file_offset(void)
+    migrate(pair, out);
+    await_completed(pair->source);
+    load_and_check(pair, in);
+}
+
+static void test_file_offset(Pair *pair)
 {
-    g_autofree char *path = NULL, *uri = NULL, *data = NULL;
+    g_autofree char *path = g_strdup_printf("%s/saved", pair->dir);
+    g_autofree char *uri = g_strdup_printf("file:%s,offset=4096", path);
+    g_autofree char *data = NULL;
     char header[4096];
     gsize len;
-    Pair pair;
 
-    if (!pair_start(&pair, 20000, NULL)) {
-        return;
-    }
-    path = g_strdup_printf("%s/saved", pair.dir);
-    uri = g_strdup_printf("file:%s,offset=4096", path);
     memset(header, 'h', sizeof(header));
     g_assert_true(g_file_set_contents(path, header, sizeof(header), NULL));
-    migrate(&pair, uri);
-    await_completed(pair.source);
+    migrate(pair, uri);
+    await_completed(pair->source);
     g_assert_true(g_file_get_contents(path, &data, &len, NULL));
     g_assert_cmpuint(len, >, sizeof(header));
     g_assert_cmpmem(data, sizeof(header), header, sizeof(header));
     g_assert_cmpmem(data + sizeof(header), 4, "QEVM", 4);
-    pair_target(&pair, "-incoming defer");
-    incoming(&pair, uri);
-    await_completed(pair.target);
-    check_moved(&pair);
-    pair_end(&pair);
+    load_and_check(pair, uri);
 }
 
-static void test_channels(void)
+static void test_channels(Pair *pair)
 {
-    Pair pair;
-
-    if (!pair_start(&pair, 20000, NULL)) {
-        return;
-    }
-    pair_target(&pair, "-incoming defer");
     for (int i = 0; i < 2; i++) {
-        qts_qmp_do(i ? pair.source : pair.target,
+        qts_qmp_do(i ? pair->source : pair->target,
                    i ? "migrate" : "migrate-incoming",
                    "{\"channels\": [{\"channel-type\": \"main\", \"addr\": "
                    "{\"transport\": \"socket\", \"type\": \"unix\", "
-                   "\"path\": \"%s/channel\"}}]}", pair.dir);
+                   "\"path\": \"%s/channel\"}}]}", pair->dir);
     }
-    await_completed(pair.source);
-    check_moved(&pair);
-    pair_end(&pair);
+    await_completed(pair->source);
+    check_moved(pair);
 }
 
 /* --- while it runs --- */
 
-static void test_live_parameters(void)
+static void test_live_parameters(Pair *pair)
 {
     json_object *info;
-    Pair pair;
 
-    if (!pair_start(&pair, 0, NULL)) {
-        return;
-    }
-    pair_target(&pair, "-incoming defer");
-    set_capability(pair.source, "events", true);
-    slow_down(pair.source);
-    incoming(&pair, pair.uri);
-    migrate(&pair, pair.uri);
-    json_object_put(qts_wait_status(pair.source, "active"));
-    json_object_put(qts_wait_event(pair.source, "MIGRATION_PASS"));
-    info = qts_qmp_ok(pair.source, "query-migrate", NULL);
+    set_capability(pair->source, "events", true);
+    slow_down(pair->source);
+    begin(pair);
+    json_object_put(qts_wait_status(pair->source, "active"));
+    json_object_put(qts_wait_event(pair->source, "MIGRATION_PASS"));
+    info = qts_qmp_ok(pair->source, "query-migrate", NULL);
     g_assert_cmpint(json_object_get_int64(qts_get(info, "remaining")), >, 0);
     g_assert_nonnull(qts_get(info, "expected-downtime"));
     json_object_put(info);
-    speed_up(pair.source);
-    await_completed(pair.source);
-    check_moved(&pair);
-    pair_end(&pair);
+    speed_up(pair->source);
+    await_completed(pair->source);
+    check_moved(pair);
 }
 
-static void test_cancel(void)
+static void test_cancel(Pair *pair)
 {
-    Pair pair;
-
-    if (!pair_start(&pair, 0, NULL)) {
-        return;
-    }
-    pair_target(&pair, "-incoming defer");
     /* With nothing to cancel it succeeds and changes nothing. */
-    qts_qmp_do(pair.source, "migrate_cancel", NULL);
-    slow_down(pair.source);
-    incoming(&pair, pair.uri);
-    migrate(&pair, pair.uri);
-    json_object_put(qts_wait_status(pair.source, "active"));
-    qts_qmp_do(pair.source, "migrate_cancel", NULL);
-    json_object_put(qts_wait_status(pair.source, "cancelled"));
-    check_guest_runs(pair.source);
+    qts_qmp_do(pair->source, "migrate_cancel", NULL);
+    slow_down(pair->source);
+    begin(pair);
+    json_object_put(qts_wait_status(pair->source, "active"));
+    qts_qmp_do(pair->source, "migrate_cancel", NULL);
+    json_object_put(qts_wait_status(pair->source, "cancelled"));
+    check_guest_runs(pair->source);
     /* The destination cannot go on, and says so by its exit status. */
-    g_assert_cmpint(qts_wait_exit(pair.target), ==, 1);
+    g_assert_cmpint(qts_wait_exit(pair->target), ==, 1);
 
-    pair_target(&pair, "-incoming defer");
-    speed_up(pair.source);
-    incoming(&pair, pair.uri);
-    migrate(&pair, pair.uri);
-    await_completed(pair.source);
-    check_moved(&pair);
-    pair_end(&pair);
+    pair_target(pair, "-incoming defer");
+    speed_up(pair->source);
+    begin_and_complete(pair);
 }
 
-static void test_destination_dies(void)
+static void test_destination_dies(Pair *pair)
 {
     json_object *info;
-    Pair pair;
 
-    if (!pair_start(&pair, 0, NULL)) {
-        return;
-    }
-    pair_target(&pair, "-incoming defer");
-    slow_down(pair.source);
-    incoming(&pair, pair.uri);
-    migrate(&pair, pair.uri);
-    json_object_put(qts_wait_status(pair.source, "active"));
-    qts_kill(g_steal_pointer(&pair.target));
-    info = qts_wait_status(pair.source, "failed");
+    slow_down(pair->source);
+    begin(pair);
+    json_object_put(qts_wait_status(pair->source, "active"));
+    qts_kill(g_steal_pointer(&pair->target));
+    info = qts_wait_status(pair->source, "failed");
     g_assert_nonnull(qts_get(info, "error-desc"));
     json_object_put(info);
-    check_guest_runs(pair.source);
-    pair_end(&pair);
+    check_guest_runs(pair->source);
 }
 
-static void test_pause_before_switchover(void)
+static void test_pause_before_switchover(Pair *pair)
 {
-    Pair pair;
-
-    if (!pair_start(&pair, 20000, NULL)) {
-        return;
-    }
-    pair_target(&pair, "-incoming defer");
-    set_capability(pair.source, "pause-before-switchover", true);
-    incoming(&pair, pair.uri);
-    migrate(&pair, pair.uri);
-    json_object_put(qts_wait_status(pair.source, "pre-switchover"));
-    check_run_state(pair.source, "finish-migrate");
-    qts_qmp_do(pair.source, "migrate-continue",
+    set_capability(pair->source, "pause-before-switchover", true);
+    begin(pair);
+    json_object_put(qts_wait_status(pair->source, "pre-switchover"));
+    check_run_state(pair->source, "finish-migrate");
+    qts_qmp_do(pair->source, "migrate-continue",
                "{\"state\": \"pre-switchover\"}");
-    await_completed(pair.source);
-    check_moved(&pair);
-    pair_end(&pair);
+    await_completed(pair->source);
+    check_moved(pair);
 }
 
 /* Back and forth: each side is both, and a source can run again. */
-static void test_resume_at_source(void)
+static void test_resume_at_source(Pair *pair)
 {
-    Pair pair;
-
-    if (!pair_start(&pair, 20000, NULL)) {
-        return;
-    }
-    pair_target(&pair, "-incoming defer");
-    incoming(&pair, pair.uri);
-    migrate(&pair, pair.uri);
-    await_completed(pair.source);
-    check_moved(&pair);
-    qts_qmp_do(pair.source, "cont", NULL);
-    check_guest_runs(pair.source);
-    pair_end(&pair);
+    begin_and_complete(pair);
+    qts_qmp_do(pair->source, "cont", NULL);
+    check_guest_runs(pair->source);
 }
 
 /* --- errors --- */
 
-static void test_nobody_listens(void)
+static void test_nobody_listens(Pair *pair)
 {
     json_object *info;
-    Pair pair;
 
-    if (!pair_start(&pair, 20000, NULL)) {
-        return;
-    }
-    set_capability(pair.source, "events", true);
-    migrate(&pair, pair.uri);
-    info = qts_wait_status(pair.source, "failed");
+    set_capability(pair->source, "events", true);
+    migrate(pair, pair->uri);
+    info = qts_wait_status(pair->source, "failed");
     g_assert_nonnull(qts_get(info, "error-desc"));
     json_object_put(info);
     for (;;) {
-        json_object *event = qts_wait_event(pair.source, "MIGRATION");
+        json_object *event = qts_wait_event(pair->source, "MIGRATION");
         g_autofree char *status = g_strdup(json_object_get_string(
             qts_get(event, "data.status")));
 
@@ -432,11 +356,10 @@ static void test_nobody_listens(void)
             break;
         }
     }
-    check_guest_runs(pair.source);
-    pair_end(&pair);
+    check_guest_runs(pair->source);
 }
 
-static void test_bad_addresses(void)
+static void test_bad_addresses(Pair *pair)
 {
     static const char *const bad[] = {
         "{}", "{\"uri\": \"nowhere\"}", "{\"uri\": \"tcp:127.0.0.1\"}",
@@ -444,88 +367,91 @@ static void test_bad_addresses(void)
         "{\"uri\": \"exec:true\", \"channels\": []}",
         "{\"channels\": []}", "{\"uri\": 7}",
     };
-    Pair pair;
 
-    if (!pair_start(&pair, 20000, NULL)) {
-        return;
-    }
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_autofree char *desc = qts_qmp_error(pair.source, "migrate", "%s",
+        g_autofree char *desc = qts_qmp_error(pair->source, "migrate", "%s",
                                               bad[i]);
 
         g_test_message("%s: %s", bad[i], desc);
     }
-    check_guest_runs(pair.source);
-    pair_end(&pair);
+    check_guest_runs(pair->source);
 }
 
-static void check_uuid(const char *source_uuid, const char *target_uuid,
-                       bool fits)
+/* One is missing, or both are the same. */
+static void test_uuid_fits(Pair *pair)
 {
-    g_autofree char *target_more = NULL;
+    set_capability(pair->source, "validate-uuid", true);
+    begin_and_complete(pair);
+}
+
+static void test_uuid_differs(Pair *pair)
+{
+    set_capability(pair->source, "validate-uuid", true);
+    begin(pair);
+    g_assert_cmpint(qts_wait_exit(g_steal_pointer(&pair->target)), ==, 1);
+}
+
+/* --- all of them --- */
+
+/* One test, and the machines that it wants. */
+typedef struct Case {
+    const char *path;
+    uint64_t pages_per_second;  /* of the guest; 0: as fast as it can */
+    const char *source;         /* more arguments of the source, or NULL */
+    const char *target;         /* ... and of the target; NULL: none yet */
+    void (*run)(Pair *pair);
+} Case;
+
+static void run_case(gconstpointer opaque)
+{
+    const Case *c = opaque;
     Pair pair;
 
-    if (!pair_start(&pair, 20000, source_uuid)) {
+    if (!pair_start(&pair, c->pages_per_second, c->source)) {
         return;
     }
-    target_more = g_strdup_printf("-incoming defer %s", target_uuid);
-    pair_target(&pair, target_more);
-    set_capability(pair.source, "validate-uuid", true);
-    incoming(&pair, pair.uri);
-    migrate(&pair, pair.uri);
-    if (fits) {
-        await_completed(pair.source);
-        check_moved(&pair);
-    } else {
-        g_assert_cmpint(qts_wait_exit(g_steal_pointer(&pair.target)), ==, 1);
+    if (c->target) {
+        pair_target(&pair, c->target);
     }
+    c->run(&pair);
     pair_end(&pair);
 }
 
+#define DEFER "-incoming defer"
 #define UUID_ONE "-uuid 11111111-1111-1111-1111-111111111111"
 #define UUID_TWO "-uuid 22222222-2222-2222-2222-222222222222"
 
-static void test_uuid_same(void)
-{
-    check_uuid(UUID_ONE, UUID_ONE, true);
-}
-
-static void test_uuid_differs(void)
-{
-    check_uuid(UUID_ONE, UUID_TWO, false);
-}
-
-static void test_uuid_only_source(void)
-{
-    check_uuid(UUID_ONE, "", true);
-}
-
-static void test_uuid_only_target(void)
-{
-    check_uuid("", UUID_ONE, true);
-}
+static const Case cases[] = {
+    { "transport/unix", 20000, NULL, DEFER, test_unix },
+    { "transport/tcp-port-0", 20000, NULL, "-incoming tcp:127.0.0.1:0",
+      test_tcp_port_zero },
+    { "transport/fd", 20000, NULL, DEFER, test_fd },
+    { "transport/file", 20000, NULL, NULL, test_file },
+    { "transport/file-offset", 20000, NULL, NULL, test_file_offset },
+    { "transport/exec", 20000, NULL, NULL, test_exec },
+    { "transport/channels", 20000, NULL, DEFER, test_channels },
+    { "live/parameters", 0, NULL, DEFER, test_live_parameters },
+    { "live/cancel", 0, NULL, DEFER, test_cancel },
+    { "live/destination-dies", 0, NULL, DEFER, test_destination_dies },
+    { "live/pause-before-switchover", 20000, NULL, DEFER,
+      test_pause_before_switchover },
+    { "live/resume-at-source", 20000, NULL, DEFER, test_resume_at_source },
+    { "error/nobody-listens", 20000, NULL, NULL, test_nobody_listens },
+    { "error/addresses", 20000, NULL, NULL, test_bad_addresses },
+    { "uuid/same", 20000, UUID_ONE, DEFER " " UUID_ONE, test_uuid_fits },
+    { "uuid/differs", 20000, UUID_ONE, DEFER " " UUID_TWO, test_uuid_differs },
+    { "uuid/only-source", 20000, UUID_ONE, DEFER, test_uuid_fits },
+    { "uuid/only-target", 20000, NULL, DEFER " " UUID_ONE, test_uuid_fits },
+};
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/migration/transport/unix", test_unix);
-    g_test_add_func("/migration/transport/tcp-port-0", test_tcp_port_zero);
-    g_test_add_func("/migration/transport/fd", test_fd);
-    g_test_add_func("/migration/transport/file", test_file);
-    g_test_add_func("/migration/transport/file-offset", test_file_offset);
-    g_test_add_func("/migration/transport/exec", test_exec);
-    g_test_add_func("/migration/transport/channels", test_channels);
-    g_test_add_func("/migration/live/parameters", test_live_parameters);
-    g_test_add_func("/migration/live/cancel", test_cancel);
-    g_test_add_func("/migration/live/destination-dies", test_destination_dies);
-    g_test_add_func("/migration/live/pause-before-switchover",
-                    test_pause_before_switchover);
-    g_test_add_func("/migration/live/resume-at-source", test_resume_at_source);
-    g_test_add_func("/migration/error/nobody-listens", test_nobody_listens);
-    g_test_add_func("/migration/error/addresses", test_bad_addresses);
-    g_test_add_func("/migration/uuid/same", test_uuid_same);
-    g_test_add_func("/migration/uuid/differs", test_uuid_differs);
-    g_test_add_func("/migration/uuid/only-source", test_uuid_only_source);
-    g_test_add_func("/migration/uuid/only-target", test_uuid_only_target);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = g_strconcat("/migration/", cases[i].path,
+                                            NULL);
+
+        g_test_add_data_func(path, &cases[i], run_case);
+    }
     return g_test_run();
 }
