@@ -8,6 +8,8 @@ the environment of tests/functional/meson.build:
   GODWIT_BINARY          the program
   GODWIT_PATTERN         pattern.bin, if a cross compiler was found
   GODWIT_TEST_KERNEL, GODWIT_TEST_INITRD   the Linux guest, if it was fetched
+  GODWIT_TEST_SLOWDOWN   how much slower this build is than a plain one: under a
+                         sanitizer (tests/meson.build); see patience()
 """
 import json
 import os
@@ -28,6 +30,17 @@ INITRD = os.environ.get('GODWIT_TEST_INITRD', '')
 RAM_BASE = 0x80000000
 PAGE = 4096
 SKIPPED = 77
+SLOWDOWN = float(os.environ.get('GODWIT_TEST_SLOWDOWN', '1'))
+
+
+def patience(seconds):
+    """How long to wait for what a plain build does within these seconds."""
+    return seconds * SLOWDOWN
+
+
+def deadline(seconds):
+    """When time.monotonic() will have waited that long."""
+    return time.monotonic() + patience(seconds)
 
 
 class QmpError(Exception):
@@ -44,7 +57,7 @@ class Qmp:
 
     def __init__(self, sock, timeout=30):
         self.sock = sock
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(patience(timeout))
         self.buffer = b''
         self.events = []
         self.greeting = self._receive()
@@ -81,7 +94,7 @@ class Qmp:
 
     def wait_event(self, name, timeout=30, **data):
         """The oldest event of that name and data not taken yet, taken."""
-        end = time.monotonic() + timeout
+        end = deadline(timeout)
         while True:
             for i, event in enumerate(self.events):
                 if event['event'] == name and data.items() <= event.get('data', {}).items():
@@ -93,7 +106,7 @@ class Qmp:
             try:
                 message = self._receive()
             finally:
-                self.sock.settimeout(30)
+                self.sock.settimeout(patience(30))
             self.events.append(message)
 
 
@@ -110,7 +123,6 @@ class Machine:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.path / 'qmp'))
         listener.listen(1)
-        listener.settimeout(60)
         line = [binary, '-display', 'none', '-name', name,
                 '-chardev', f'socket,id=qmp0,path={self.path}/qmp',
                 '-mon', 'chardev=qmp0,mode=control']
@@ -131,7 +143,8 @@ class Machine:
 
     def _accept(self, listener):
         listener.settimeout(0.1)
-        for _ in range(600):
+        end = deadline(60)
+        while time.monotonic() < end:
             try:
                 return Qmp(listener.accept()[0])
             except socket.timeout:
@@ -150,7 +163,7 @@ class Machine:
 
     def wait_serial(self, text, timeout=60):
         """Waits until the guest has printed text; returns all it printed."""
-        end = time.monotonic() + timeout
+        end = deadline(timeout)
         while text not in self.serial():
             if self.process.poll() is not None or time.monotonic() > end:
                 raise TimeoutError(f'{self.name} never printed {text!r}; it printed: '
@@ -163,7 +176,7 @@ class Machine:
 
     def wait_migration(self, *statuses, timeout=60):
         """Polls query-migrate until its status is one of these; returns it."""
-        end = time.monotonic() + timeout
+        end = deadline(timeout)
         while True:
             info = self.command('query-migrate')
             if info.get('status') in statuses:
@@ -174,7 +187,7 @@ class Machine:
             time.sleep(0.01)
 
     def wait_exit(self, timeout=30):
-        self.process.wait(timeout)
+        self.process.wait(patience(timeout))
         return self.process.returncode
 
     def kill(self):
@@ -196,7 +209,7 @@ class Qtest:
 
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
+        self.sock.settimeout(patience(30))
         self.sock.connect(str(path))
         self.file = self.sock.makefile('rw', newline='\n')
 

@@ -23,11 +23,12 @@ NONE = ['-machine', 'none', '-nodefaults', '-display', 'none']
 def run(*args, **kwargs):
     """The ended process."""
     return subprocess.run([harness.BINARY, *args], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=30, check=False, **kwargs)
+                          capture_output=True, text=True, timeout=harness.patience(30), check=False,
+                          **kwargs)
 
 
 def wait_for(condition, timeout=20):
-    end = time.monotonic() + timeout
+    end = harness.deadline(timeout)
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError('what was waited for did not come')
@@ -389,7 +390,7 @@ class Descriptors(Folder):
         name = next(c['filename'] for c in process.qmp.command('query-chardev')
                     if c['label'] == 'serial0')
         port = int(name.split(':')[-1].split(',')[0])
-        with socket.create_connection(('127.0.0.1', port), timeout=20) as client:
+        with socket.create_connection(('127.0.0.1', port), timeout=harness.patience(20)) as client:
             text = b''
             while b'counter' not in text:
                 text += client.recv(100)
@@ -457,7 +458,7 @@ class Terminal(unittest.TestCase):
 
     def expect(self, master, text, timeout=20):
         seen = b''
-        end = time.monotonic() + timeout
+        end = harness.deadline(timeout)
         while text not in seen:
             ready, _, _ = select.select([master], [], [], max(0, end - time.monotonic()))
             if not ready:

@@ -48,7 +48,7 @@ class LinuxOnTheMove(unittest.TestCase):
                 re.findall(r'^round (\d+) bad (\d+)\r?\n', machine.serial(), re.M)]
 
     def wait_rounds(self, machine, count):
-        end = time.monotonic() + BOOT_S
+        end = harness.deadline(BOOT_S)
         while len(self.rounds(machine)) < count:
             self.assertIsNone(machine.process.poll(), machine.output())
             self.assertLess(time.monotonic(), end, machine.serial()[-2000:])

@@ -75,7 +75,7 @@ class Side(harness.Machine):
         """The guest runs and writes."""
         test.assertEqual(self.status(), 'running')
         before = sum(self.counters()[0])
-        end = time.monotonic() + seconds
+        end = harness.deadline(seconds)
         while sum(self.counters()[0]) == before:
             test.assertLess(time.monotonic(), end, f'{self.name}: the guest does not write')
             time.sleep(0.01)

@@ -269,7 +269,7 @@ class Clients(unittest.TestCase):
         for _ in range(100):
             vm.qmp.command('query-status')
         slow.setblocking(True)
-        slow.settimeout(30)
+        slow.settimeout(harness.patience(30))
         data = b''
         while data.count(b'\r\n') < 12:
             data += slow.recv(1 << 20)
@@ -293,7 +293,7 @@ class Clients(unittest.TestCase):
     def test_human_over_socket(self):
         self.start('-monitor', 'unix:PATH,server=on,wait=off')
         sock = self.connect()
-        sock.settimeout(30)
+        sock.settimeout(harness.patience(30))
         text = b''
         while not text.endswith(b'(qemu) '):
             text += sock.recv(4096)

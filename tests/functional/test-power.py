@@ -27,7 +27,7 @@ class End(unittest.TestCase):
             kernel.flush()
             return subprocess.run(
                 [harness.BINARY, '-machine', 'virt', '-bios', 'none', '-display', 'none',
-                 '-kernel', kernel.name, *args], timeout=30, check=False,
+                 '-kernel', kernel.name, *args], timeout=harness.patience(30), check=False,
                 stdin=subprocess.DEVNULL).returncode
 
     def test_power_off(self):

@@ -102,7 +102,7 @@ class Network(unittest.TestCase):
         machine.wait_serial('\nup', BOOT_S)
         for _ in range(50):
             with socket.create_connection(('127.0.0.1', port), 10) as sock:
-                sock.settimeout(5)
+                sock.settimeout(harness.patience(5))
                 sock.sendall(b'through the net\n')
                 try:
                     if sock.recv(64) == b'through the net\n':
@@ -128,7 +128,7 @@ class Console(unittest.TestCase):
             machine.wait_serial('\nready', BOOT_S)
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.connect(f'{folder}/console')
-                sock.settimeout(20)
+                sock.settimeout(harness.patience(20))
                 sock.sendall(b'hello\n')
                 said = b''
                 while b'guest heard hello' not in said:

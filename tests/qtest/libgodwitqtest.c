@@ -15,7 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/patience.h"
+
 #define ANSWER_SECONDS  60
+#define MIGRATION_SECONDS 120
 
 typedef struct Line {
     int fd;
@@ -66,7 +69,7 @@ static void wait_readable(QtsMachine *m, int fd, const char *what)
 {
     struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
-    for (int tenths = 0; tenths < ANSWER_SECONDS * 10; tenths++) {
+    for (int tenths = 0; tenths < test_patience(ANSWER_SECONDS * 10); tenths++) {
         if (poll(&pfd, 1, 100) > 0) {
             return;
         }
@@ -220,7 +223,7 @@ int qts_wait_exit(QtsMachine *m)
 {
     int status = 0;
 
-    for (int i = 0; i < ANSWER_SECONDS * 100; i++) {
+    for (int i = 0; i < test_patience(ANSWER_SECONDS * 100); i++) {
         if (waitpid(m->pid, &status, WNOHANG) == m->pid) {
             destroy(m);
             return WIFEXITED(status) ? WEXITSTATUS(status)
@@ -516,7 +519,7 @@ json_object *qts_wait_migration(QtsMachine *m, const char *const *statuses)
 {
     const char *status = "none";
 
-    for (int i = 0; i < 12000; i++) {
+    for (int i = 0; i < test_patience(MIGRATION_SECONDS * 100); i++) {
         json_object *info = qts_qmp_ok(m, "query-migrate", NULL);
         json_object *value = qts_get(info, "status");
 
@@ -531,7 +534,7 @@ json_object *qts_wait_migration(QtsMachine *m, const char *const *statuses)
         json_object_put(info);
         g_usleep(10000);
     }
-    g_error("the migration did not get to '%s' in 120 s", statuses[0]);
+    g_error("the migration did not get to '%s' in time", statuses[0]);
 }
 
 uint64_t qts_check_pattern(QtsMachine *m, uint64_t start_offset,

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/patience.h"
+
 #define AREA_START  (UINT64_C(1) << 20)
 #define AREA_BYTES  (UINT64_C(32) << 20)
 
@@ -48,7 +50,7 @@ static bool pair_start(Pair *pair, uint64_t pages_per_second,
         return false;
     }
     pair->source = start_guest(pair->dir, "source", source_more);
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < test_patience(1000); i++) {
         g_autofree char *text = NULL;
 
         if (g_file_get_contents(serial, &text, NULL, NULL) &&
@@ -114,7 +116,7 @@ static void check_guest_runs(QtsMachine *m)
     uint64_t page = QTS_RAM_BASE + AREA_START;
 
     check_run_state(m, "running");
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < test_patience(500); i++) {
         uint64_t before = qts_readq(m, page);
 
         g_usleep(10000);

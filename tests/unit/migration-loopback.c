@@ -4,6 +4,7 @@
 
 #include "migration-loopback.h"
 #include "system/machine.h"
+#include "tests/patience.h"
 #include "util/thread.h"
 
 #define TIMEOUT_US (20 * G_USEC_PER_SEC)
@@ -170,7 +171,7 @@ Side *side_new_destination(void)
 void assert_guest_runs(Side *s)
 {
     uint64_t before;
-    int64_t end = g_get_monotonic_time() + TIMEOUT_US;
+    int64_t end = g_get_monotonic_time() + test_patience(TIMEOUT_US);
 
     g_assert_cmpint(runstate_get(s->vm), ==, RUN_STATE_RUNNING);
     g_mutex_lock(&s->lock);
@@ -208,7 +209,7 @@ MigrationStatus in_status(Side *s)
 void wait_status(MigrationStatus (*get)(Side *s), Side *s,
                  MigrationStatus a, MigrationStatus b)
 {
-    int64_t end = g_get_monotonic_time() + TIMEOUT_US;
+    int64_t end = g_get_monotonic_time() + test_patience(TIMEOUT_US);
     MigrationStatus now;
 
     while ((now = get(s)) != a && now != b) {

@@ -3,6 +3,7 @@
 
 #include "migration/savevm.h"
 #include "system/timer.h"
+#include "tests/patience.h"
 #include "util/thread.h"
 
 struct Harness {
@@ -199,7 +200,8 @@ static gpointer hart_thread(gpointer data)
 
 uint32_t harness_run(Harness *harness, unsigned seconds)
 {
-    gint64 end = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
+    gint64 end = g_get_monotonic_time() +
+                 test_patience((gint64)seconds * G_USEC_PER_SEC);
     HartThread threads[HARTS_MAX];
     GThread *handles[HARTS_MAX];
 

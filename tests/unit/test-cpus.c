@@ -13,6 +13,7 @@
 #include "accel/accel.h"
 #include "system/cpu.h"
 #include "system/memory.h"
+#include "tests/patience.h"
 
 #define PAGES 64
 #define HARTS 3
@@ -281,7 +282,8 @@ static void test_halt(void)
     resume(m);
     for (int round = 0; round < 2000; round++) {
         FakeCpu *fake = m->cpu[round % HARTS];
-        gint64 limit = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+        gint64 limit = g_get_monotonic_time() +
+                       test_patience(10 * G_USEC_PER_SEC);
 
         __atomic_fetch_add(&fake->work, 1, __ATOMIC_SEQ_CST);
         cpu_kick(&fake->cpu);
