@@ -122,6 +122,7 @@ class Meeting(Case):
                 ('id=g,state-size=1X', 'is not a size'),
                 ('id=g,colour=red', "unknown key 'colour'"),
                 ('id=g,p2p=maybe', 'expected on or off'),
+                ('id=g,dirty=both', 'expected device, iommu or none'),
                 ('id=g,state-size=1M,stop-size=2M', 'exceed state-size'),
                 ('id=g,bars=7:64K:trap', 'NUMBER from 0 to 5'),
                 ('id=g,fault=read', 'POINT:WHAT'),
@@ -202,11 +203,32 @@ class Migrating(Case):
                          STATES['running'])
 
     def test_dma_is_logged(self):
-        got = self.succeed('dma', 'dma-rate=1M,dma-range=1M+2M').numbers
-        self.assertEqual(got['differ'], 0)
-        self.assertGreater(got['changed'], 20)
-        self.assertLess(got['changed'], 512)
-        self.fails('dma', 'dma-log=off', 'dma-start', errno.ENOTTY)
+        for dirty in ('device', 'iommu'):
+            with self.subTest(dirty):
+                got = self.succeed('dma', 'dma-rate=1M,dma-range=1M+2M,'
+                                   f'dirty={dirty}').numbers
+                self.assertEqual(got['differ'], 0)
+                self.assertGreater(got['changed'], 20)
+                self.assertLess(got['changed'], 512)
+                self.assertEqual(got.get('kept', got['changed']),
+                                 got['changed'])
+                self.assertEqual(got['logged-again'], 0)
+
+    def test_nobody_logs_dma(self):
+        for keys in ('dirty=none', 'dma-log=off'):
+            got = self.fails('dma', keys, 'dma-start', errno.ENOTTY).numbers
+            self.assertEqual(got['hwpt-with-tracking'], errno.EOPNOTSUPP)
+
+    def test_tracking_is_checked(self):
+        got = self.succeed('tracking', 'dirty=iommu').numbers
+        self.assertEqual(got['before-it-is-on'], errno.EINVAL)
+        self.assertEqual(got['not-mapped'], errno.EINVAL)
+        self.assertEqual(got['wraps'], errno.EOVERFLOW)
+        self.assertEqual(got['odd-page'], errno.EINVAL)
+        self.assertEqual(got['unknown-flag'], errno.EOPNOTSUPP)
+        self.assertEqual(got['destroyed-in-use'], errno.EBUSY)
+        for call in ('set-dirty-tracking', 'get-dirty-bitmap'):
+            self.fails('dma', f'dirty=iommu,fault={call}:EIO', call, errno.EIO)
 
     def test_without_precopy(self):
         self.fails('save', 'precopy=off', 'mig-state', errno.EINVAL)

@@ -22,6 +22,8 @@
 #define RAM_BYTES (4 << 20)
 
 static int iommufd, device;
+static uint32_t page_table;
+static int can_track; /* the IOMMU knows what DMA has written */
 static uint8_t *ram;
 static int32_t event;
 
@@ -111,9 +113,16 @@ static void realize_iommu(void)
     must("ioas-alloc", ioctl(iommufd, IOMMU_IOAS_ALLOC, &ioas));
     info.dev_id = hwpt.dev_id = bind.out_devid;
     must("hw-info", ioctl(iommufd, IOMMU_GET_HW_INFO, &info));
+    can_track = info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING;
     hwpt.pt_id = ioas.out_ioas_id;
+    hwpt.flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+    if (!can_track) {
+        say("hwpt-with-tracking",
+            ioctl(iommufd, IOMMU_HWPT_ALLOC, &hwpt) ? errno : 0);
+        hwpt.flags = 0;
+    }
     must("hwpt-alloc", ioctl(iommufd, IOMMU_HWPT_ALLOC, &hwpt));
-    attach.pt_id = hwpt.out_hwpt_id;
+    page_table = attach.pt_id = hwpt.out_hwpt_id;
     must("attach", ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
     ranges.ioas_id = ioas.out_ioas_id;
     say("ranges-too-small",
@@ -260,42 +269,112 @@ static void load(const char *path)
     set_state(VFIO_DEVICE_STATE_RUNNING, NULL);
 }
 
-/* Every page that changed is in the log, and no other. */
-static void dma(void)
+#define RAM_PAGES (RAM_BYTES / 4096)
+
+static void set_logging(int on)
 {
     struct vfio_device_feature_dma_logging_range range = {0, RAM_BYTES};
     struct vfio_device_feature_dma_logging_control control = {
         4096, 1, 0, (uintptr_t)&range};
-    uint64_t bitmap[RAM_BYTES / 4096 / 64] = {0};
+    struct iommu_hwpt_set_dirty_tracking tracking = {
+        sizeof(tracking), on ? IOMMU_HWPT_DIRTY_TRACKING_ENABLE : 0,
+        page_table, 0};
+
+    if (can_track) {
+        must("set-dirty-tracking",
+             ioctl(iommufd, IOMMU_HWPT_SET_DIRTY_TRACKING, &tracking));
+    } else if (on) {
+        must("dma-start", feature(VFIO_DEVICE_FEATURE_SET |
+                                      VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+                                  &control, sizeof(control)));
+    } else {
+        must("dma-stop", feature(VFIO_DEVICE_FEATURE_SET |
+                                     VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
+                                 NULL, 0));
+    }
+}
+
+/* What the log says of all of RAM; how many bits are set. */
+static unsigned read_log(uint64_t *bitmap, uint32_t flags)
+{
     struct vfio_device_feature_dma_logging_report report = {
         0, RAM_BYTES, 4096, (uintptr_t)bitmap};
-    unsigned changed = 0, logged = 0, differ = 0;
+    struct iommu_hwpt_get_dirty_bitmap get = {
+        sizeof(get), page_table, flags, 0, 0, RAM_BYTES, 4096,
+        (uintptr_t)bitmap};
+    unsigned set = 0;
+
+    memset(bitmap, 0, RAM_PAGES / 8);
+    if (can_track) {
+        must("get-dirty-bitmap",
+             ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get));
+    } else {
+        must("dma-report", feature(VFIO_DEVICE_FEATURE_GET |
+                                       VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
+                                   &report, sizeof(report)));
+    }
+    for (unsigned i = 0; i < RAM_PAGES; i++) {
+        set += bitmap[i / 64] >> (i % 64) & 1;
+    }
+    return set;
+}
+
+/* Every page that changed is in the log, and no other. */
+static void dma(void)
+{
+    uint64_t bitmap[RAM_PAGES / 64];
+    unsigned changed = 0, differ = 0;
 
     set_state(VFIO_DEVICE_STATE_STOP, NULL);
     memset(ram, 0, RAM_BYTES);
-    must("dma-start", feature(VFIO_DEVICE_FEATURE_SET |
-                                  VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
-                              &control, sizeof(control)));
+    set_logging(1);
     set_state(VFIO_DEVICE_STATE_RUNNING, NULL);
     usleep(200000);
     set_state(VFIO_DEVICE_STATE_STOP, NULL);
-    must("dma-report", feature(VFIO_DEVICE_FEATURE_GET |
-                                   VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
-                               &report, sizeof(report)));
-    for (unsigned i = 0; i < RAM_BYTES / 4096; i++) {
+    if (can_track) {
+        say("kept", read_log(bitmap, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR));
+    }
+    say("logged", read_log(bitmap, 0));
+    for (unsigned i = 0; i < RAM_PAGES; i++) {
         int is_changed = ram[i * 4096] || ram[i * 4096 + 1];
-        int is_logged = bitmap[i / 64] >> (i % 64) & 1;
 
         changed += is_changed;
-        logged += is_logged;
-        differ += is_changed != is_logged;
+        differ += is_changed != (int)(bitmap[i / 64] >> (i % 64) & 1);
     }
     say("changed", changed);
-    say("logged", logged);
     say("differ", differ);
-    must("dma-stop", feature(VFIO_DEVICE_FEATURE_SET |
-                                 VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
-                             NULL, 0));
+    say("logged-again", read_log(bitmap, 0));
+    set_logging(0);
+}
+
+/* What iommufd refuses of dirty tracking. */
+static void tracking(void)
+{
+    uint64_t bitmap[RAM_PAGES / 64];
+    struct iommu_hwpt_get_dirty_bitmap get = {
+        sizeof(get), page_table, 0, 0, 0, RAM_BYTES, 4096, (uintptr_t)bitmap};
+    struct iommu_destroy destroy = {sizeof(destroy), page_table};
+
+    say("before-it-is-on",
+        ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get) ? errno : 0);
+    set_logging(1);
+    get.length = 2 * RAM_BYTES;
+    say("not-mapped",
+        ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get) ? errno : 0);
+    get.length = UINT64_MAX;
+    get.iova = 4096;
+    say("wraps", ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get) ? errno : 0);
+    get.iova = 0;
+    get.length = RAM_BYTES;
+    get.page_size = 3 * 4096;
+    say("odd-page",
+        ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get) ? errno : 0);
+    get.page_size = 4096;
+    get.flags = 2;
+    say("unknown-flag",
+        ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get) ? errno : 0);
+    say("destroyed-in-use",
+        ioctl(iommufd, IOMMU_DESTROY, &destroy) ? errno : 0);
 }
 
 static void cancel(void)
@@ -347,6 +426,8 @@ int main(int argc, char **argv)
         say("interrupts", events_of());
     } else if (!strcmp(mode, "dma")) {
         dma();
+    } else if (!strcmp(mode, "tracking")) {
+        tracking();
     } else if (!strcmp(mode, "cancel")) {
         cancel();
     } else if (!strcmp(mode, "descriptors")) {

@@ -2,7 +2,10 @@
 /* The model of vfio-sim's device: states, content, stream, paces, faults. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "guest-map.h"
+#include "page-set.h"
 #include "sim-mig.h"
 
 #define S(name) VFIO_DEVICE_STATE_##name
@@ -276,6 +279,107 @@ static void test_fault_counts(void)
     sim_options_free(o);
 }
 
+/* A bitmap of few words, and how many words may still be taken. */
+typedef struct Words {
+    uint64_t word[4];
+    unsigned left;
+} Words;
+
+static bool take_word(void *opaque, uint64_t index, uint64_t bits)
+{
+    Words *w = opaque;
+
+    g_assert_cmpuint(index, <, G_N_ELEMENTS(w->word));
+    if (!w->left) {
+        return false;
+    }
+    w->left--;
+    w->word[index] |= bits;
+    return true;
+}
+
+static void test_page_set(void)
+{
+    const uint64_t high = UINT64_MAX & ~(uint64_t)0xfff, base = 1ULL << 40;
+    SimPageSet set;
+    Words w = {{0}, 100};
+
+    sim_page_set_init(&set);
+    sim_page_set_add(&set, base);
+    sim_page_set_add(&set, base + 0x1fff);
+    sim_page_set_add(&set, base + 64 * SIM_PAGE);
+    sim_page_set_add(&set, base + 128 * SIM_PAGE);
+    sim_page_set_add(&set, high);
+    /* The bitmap begins where the range does, and ends with it. */
+    g_assert_true(sim_page_set_report(&set, base + SIM_PAGE, 127 * SIM_PAGE,
+                                      SIM_PAGE, false, take_word, &w));
+    g_assert_cmphex(w.word[0], ==, 1 | 1ULL << 63);
+    g_assert_cmphex(w.word[1], ==, 0);
+    /* A bit for two pages. */
+    w = (Words){{0}, 100};
+    g_assert_true(sim_page_set_report(&set, base, 256 * SIM_PAGE, 2 * SIM_PAGE,
+                                      false, take_word, &w));
+    g_assert_cmphex(w.word[0], ==, 1 | 1ULL << 32);
+    g_assert_cmphex(w.word[1], ==, 1);
+    /* What nobody took stays; what was taken leaves. */
+    w = (Words){{0}, 1};
+    g_assert_false(sim_page_set_report(&set, base, 256 * SIM_PAGE, SIM_PAGE,
+                                       true, take_word, &w));
+    w.left = 100;
+    g_assert_true(sim_page_set_report(&set, base, 256 * SIM_PAGE, SIM_PAGE,
+                                      true, take_word, &w));
+    g_assert_cmphex(w.word[0], ==, 3);
+    g_assert_cmphex(w.word[1], ==, 1);
+    g_assert_cmphex(w.word[2], ==, 1);
+    w = (Words){{0}, 0};
+    g_assert_true(sim_page_set_report(&set, base, 256 * SIM_PAGE, SIM_PAGE,
+                                      true, take_word, &w));
+    /* The last page of all. */
+    w.left = 1;
+    g_assert_true(sim_page_set_report(&set, high, SIM_PAGE, SIM_PAGE, false,
+                                      take_word, &w));
+    g_assert_cmphex(w.word[0], ==, 1);
+    sim_page_set_remove(&set, high, SIM_PAGE);
+    g_assert_cmpuint(g_hash_table_size(set.chunks), ==, 0);
+    sim_page_set_destroy(&set);
+}
+
+static void test_guest_map(void)
+{
+    static uint8_t memory[4 * SIM_PAGE] __attribute__((aligned(SIM_PAGE)));
+    const uint64_t va = (uintptr_t)memory, hole = sim_map_ranges[0].last + 1;
+    SimGuestMap map;
+    bool cut;
+
+    sim_map_init(&map);
+    g_assert_cmpint(sim_map_add(&map, 0x10000, 2 * SIM_PAGE, va, getpid()), ==,
+                    0);
+    g_assert_cmpint(sim_map_add(&map, 0x12000, 2 * SIM_PAGE,
+                                va + 2 * SIM_PAGE, getpid()), ==, 0);
+    g_assert_cmpint(sim_map_add(&map, 0x13000, SIM_PAGE, va, 1), ==, -EEXIST);
+    g_assert_cmpint(sim_map_add(&map, 0, 0, va, 1), ==, -EINVAL);
+    g_assert_cmpint(sim_map_add(&map, 1, SIM_PAGE, va, 1), ==, -EINVAL);
+    g_assert_cmpint(sim_map_add(&map, hole, SIM_PAGE, va, 1), ==, -EINVAL);
+    g_assert_cmpint(sim_map_add(&map, hole - SIM_PAGE, 2 * SIM_PAGE, va, 1),
+                    ==, -EINVAL);
+    g_assert_cmpint(sim_map_add(&map, -(uint64_t)SIM_PAGE, 2 * SIM_PAGE, va,
+                                1), ==, -EINVAL);
+    g_assert_true(sim_map_covers(&map, 0x11000, 3 * SIM_PAGE));
+    g_assert_false(sim_map_covers(&map, 0x11000, 4 * SIM_PAGE));
+    g_assert_true(sim_map_write(&map, 0x11008, "abc", 3));
+    g_assert_cmpmem(memory + 0x1008, 3, "abc", 3);
+    g_assert_false(sim_map_write(&map, 0x14000, "abc", 3));
+    g_assert_true(sim_map_is_cut(&map, 0x11000, 0x13fff));
+    g_assert_cmpuint(sim_map_remove(&map, 0x11000, 0x13fff, &cut), ==,
+                     2 * SIM_PAGE);
+    g_assert_true(cut);
+    g_assert_cmpuint(sim_map_count(&map), ==, 1);
+    g_assert_cmpuint(sim_map_remove(&map, 0, UINT64_MAX, &cut), ==,
+                     2 * SIM_PAGE);
+    g_assert_false(cut);
+    sim_map_destroy(&map);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -287,6 +391,8 @@ int main(int argc, char **argv)
     g_test_add_func("/vfio-sim/stream/sizes", test_sizes_of_state);
     g_test_add_func("/vfio-sim/dirty-rate", test_dirty_rate);
     g_test_add_func("/vfio-sim/pace", test_pace);
+    g_test_add_func("/vfio-sim/page-set", test_page_set);
+    g_test_add_func("/vfio-sim/guest-map", test_guest_map);
     g_test_add_func("/vfio-sim/options/set", test_options_set);
     g_test_add_func("/vfio-sim/faults/refused", test_faults_refused);
     g_test_add_func("/vfio-sim/faults/counts", test_fault_counts);

@@ -63,8 +63,10 @@ static const Key keys[] = {
      "offer the peer-to-peer states"},
     {"infov2", KEY_ONOFF, AT(infov2), "on", 0, 0, false,
      "offer PRECOPY_INFOv2, which tells of new initial data"},
+    {"dirty", KEY_TEXT, AT(dirty_text), "device", 0, 0, false,
+     "who logs its DMA: device, iommu or none"},
     {"dma-log", KEY_ONOFF, AT(dma_log), "on", 0, 0, false,
-     "offer logging of its DMA"},
+     "off: the device does not log its DMA, whatever 'dirty' says"},
     {"irq-rate", KEY_NUMBER, AT(irq_rate), "0", 0, 100, true,
      "interrupts a second that it raises while running"},
     {"dma-rate", KEY_SIZE, AT(dma_rate), "0", 0, UINT64_MAX, true,
@@ -215,6 +217,20 @@ static bool parse_dma_range(SimOptions *o, Error **errp)
     return true;
 }
 
+static bool parse_dirty(SimOptions *o, Error **errp)
+{
+    static const char *const words[] = {"device", "iommu", "none", NULL};
+
+    if (!g_strv_contains(words, o->dirty_text)) {
+        error_setg(errp, "dirty=%s: expected device, iommu or none",
+                   o->dirty_text);
+        return false;
+    }
+    o->dma_log &= !strcmp(o->dirty_text, "device");
+    o->iommu_dirty = !strcmp(o->dirty_text, "iommu");
+    return true;
+}
+
 static bool check(SimOptions *o, Error **errp)
 {
     uint64_t *sizes[] = {&o->state_size, &o->initial_size, &o->stop_size};
@@ -229,7 +245,8 @@ static bool check(SimOptions *o, Error **errp)
                    ") exceed state-size (%" PRIu64 ")", parts, o->state_size);
         return false;
     }
-    return parse_bars(o, errp) && parse_dma_range(o, errp);
+    return parse_bars(o, errp) && parse_dma_range(o, errp) &&
+           parse_dirty(o, errp);
 }
 
 SimOptions *sim_options_parse(const char *text, Error **errp)
@@ -272,6 +289,7 @@ void sim_options_free(SimOptions *o)
     g_free(o->id);
     g_free(o->bars_text);
     g_free(o->dma_range_text);
+    g_free(o->dirty_text);
     g_ptr_array_unref(o->faults);
     g_free(o);
 }

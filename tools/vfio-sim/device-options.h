@@ -76,7 +76,10 @@ typedef struct SimOptions {
     uint64_t dma_rate; /* bytes/s of guest memory that it writes */
     char *dma_range_text;
     uint64_t dma_start, dma_length; /* where: IO virtual addresses, pages */
-    bool precopy, p2p, infov2, dma_log;
+    bool precopy, p2p, infov2;
+    char *dirty_text;
+    bool dma_log;     /* the device logs its DMA */
+    bool iommu_dirty; /* the IOMMU does */
     GPtrArray *faults; /* of SimFault */
 } SimOptions;
 

@@ -22,17 +22,24 @@ void sim_iommu_free(SimIommu *iommu);
 int64_t sim_iommu_ioctl(SimIommu *iommu, SimCall *call, uint32_t cmd,
                         uint64_t arg);
 
-/* A new object id for a device that is bound. */
-uint32_t sim_iommu_add_device(SimIommu *iommu);
+/*
+ * A new object id for a device that is bound. @can_track: the IOMMU in front
+ * of it knows which pages its DMA has written.
+ */
+uint32_t sim_iommu_add_device(SimIommu *iommu, bool can_track);
 
 /*
- * Writes @len bytes of guest memory at @iova, through the address space or
- * page table @id. False if they are not mapped as one, or are gone.
+ * Writes @len bytes of guest memory at @iova, which lie in one page, through
+ * the address space or page table @id. False if they are not mapped, or gone.
  */
 bool sim_iommu_write(SimIommu *iommu, uint32_t id, uint64_t iova,
                      const void *buf, size_t len);
 
-/* True if @id is an address space or a page table. */
-bool sim_iommu_can_attach(SimIommu *iommu, uint32_t id);
+/*
+ * Attaches @device to @id, in place of what it was attached to; 0 detaches.
+ * 0, -ENOENT if that is no address space or page table, -EINVAL if it is for
+ * devices with dirty tracking alone.
+ */
+int sim_iommu_attach(SimIommu *iommu, uint32_t device, uint32_t id);
 
 #endif

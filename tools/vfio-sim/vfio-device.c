@@ -26,7 +26,8 @@ SimDevice *sim_device_new(Supervisor *s, SimOptions *options, Error **errp)
     d->mig = sim_mig_new(options, sim_now_ns());
     memset(d->eventfd, -1, sizeof(d->eventfd));
     d->intx_unmask_fd = -1;
-    d->dma_dirty = g_malloc0(options->dma_length / SIM_DMA_PAGE);
+    d->dma_ranges = g_array_new(false, false, sizeof(SimMapRange));
+    sim_page_set_init(&d->dma_log);
     d->dma_stop_fd = -1;
     sim_config_reset(d);
     d->file = supervisor_add_file(s, SIM_FILE_DEVICE, d,
@@ -44,7 +45,8 @@ void sim_device_free(SimDevice *d)
     sim_mig_free(d->mig);
     sim_options_free(d->options);
     g_free(d->stream_buf);
-    g_free(d->dma_dirty);
+    g_array_unref(d->dma_ranges);
+    sim_page_set_destroy(&d->dma_log);
     g_mutex_clear(&d->lock);
     g_mutex_clear(&d->stream_lock);
     g_free(d);
@@ -83,7 +85,8 @@ static int64_t bind(SimDevice *d, SimCall *call, uint64_t arg)
         return -EBADF;
     }
     d->iommu = file->opaque;
-    d->iommu_id = b.out_devid = sim_iommu_add_device(d->iommu);
+    d->iommu_id = b.out_devid =
+        sim_iommu_add_device(d->iommu, d->options->iommu_dirty);
     d->bound = true;
     return sim_call_put(call, arg, &b, sizeof(b));
 }
@@ -91,6 +94,7 @@ static int64_t bind(SimDevice *d, SimCall *call, uint64_t arg)
 static int64_t attach(SimDevice *d, SimCall *call, uint64_t arg)
 {
     struct vfio_device_attach_iommufd_pt a;
+    int ret;
 
     if (sim_call_get(call, arg, &a, sizeof(a))) {
         return -EFAULT;
@@ -98,11 +102,12 @@ static int64_t attach(SimDevice *d, SimCall *call, uint64_t arg)
     if (a.argsz < sizeof(a) || a.flags) {
         return -EINVAL;
     }
-    if (!sim_iommu_can_attach(d->iommu, a.pt_id)) {
-        return -ENOENT;
+    ret = a.pt_id ? sim_iommu_attach(d->iommu, d->iommu_id, a.pt_id)
+                  : -ENOENT;
+    if (!ret) {
+        d->attached = a.pt_id;
     }
-    d->attached = a.pt_id;
-    return 0;
+    return ret;
 }
 
 static int64_t device_info(SimCall *call, uint64_t arg)
@@ -159,7 +164,7 @@ static int64_t reset(SimDevice *d)
     sim_mig_reset(d->mig, sim_now_ns());
     sim_config_reset(d);
     d->doorbells = 0;
-    d->dma_logging = false;
+    sim_dma_log_stop(d);
     d->intx_masked = d->intx_pending = false;
     return 0;
 }
@@ -185,6 +190,7 @@ static int64_t device_ioctl(SimCall *call, SimFile *file, uint32_t cmd,
         ret = attach(d, call, arg);
     } else if (cmd == VFIO_DEVICE_DETACH_IOMMUFD_PT) {
         d->attached = 0;
+        sim_iommu_attach(d->iommu, d->iommu_id, 0);
     } else if (cmd == VFIO_DEVICE_GET_INFO) {
         ret = device_info(call, arg);
     } else if (cmd == VFIO_DEVICE_GET_REGION_INFO) {

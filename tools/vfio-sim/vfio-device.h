@@ -10,7 +10,9 @@
 
 #include <glib.h>
 
+#include "guest-map.h"
 #include "iommufd.h"
+#include "page-set.h"
 #include "sim-mig.h"
 #include "supervisor.h"
 
@@ -54,7 +56,8 @@ typedef struct SimDevice {
 
     /* DMA; guarded by lock but for the thread and its stop_fd */
     bool dma_logging;
-    uint8_t *dma_dirty; /* a byte a page of dma-range */
+    GArray *dma_ranges; /* of SimMapRange: what is logged */
+    SimPageSet dma_log;
     uint64_t dma_next, dma_pages;
     int dma_stop_fd;
     GThread *dma_thread;
@@ -83,9 +86,14 @@ void sim_irq_release(SimDevice *d);
 /* vfio-dma.c. The thread writes guest memory from start to stop. */
 void sim_dma_start(SimDevice *d);
 void sim_dma_stop(SimDevice *d);
-/* With the lock held: ORs what is dirty into the caller's bitmap. */
-int64_t sim_dma_report(SimDevice *d, SimCall *call,
-                       const struct vfio_device_feature_dma_logging_report *r);
+/* The three of DMA logging; with the lock held. */
+int64_t sim_dma_log_start(
+    SimDevice *d, SimCall *call,
+    const struct vfio_device_feature_dma_logging_control *c);
+void sim_dma_log_stop(SimDevice *d);
+int64_t sim_dma_log_report(
+    SimDevice *d, SimCall *call,
+    const struct vfio_device_feature_dma_logging_report *r);
 
 /* vfio-feature.c; without locks. */
 int64_t sim_device_feature(SimDevice *d, SimCall *call, uint64_t arg);

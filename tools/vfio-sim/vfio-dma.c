@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the device does by itself: a thread that writes guest memory and raises
- * interrupts at a rate, and the log of the pages that it has written. The thread holds the lock of the device
- * while it writes, so that a device that has left a running state is quiet.
+ * interrupts at a rate, and the log of the pages that it has written. The
+ * thread holds the lock of the device while it writes, so that a device that
+ * has left a running state is quiet.
  */
 #include "vfio-device.h"
 
@@ -11,6 +12,12 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "bitmap-call.h"
+#include "util/checked.h"
+
+/* As the kernel: what fits into a page of ranges. */
+#define LOG_RANGES_MAX 256
 
 #define TICK_MS 10
 #define NS_PER_S 1e9
@@ -22,20 +29,30 @@ static bool may_write(const SimDevice *d)
                            d->mig->current == VFIO_DEVICE_STATE_PRE_COPY);
 }
 
+static void log_page(SimDevice *d, uint64_t at)
+{
+    for (guint i = 0; d->dma_logging && i < d->dma_ranges->len; i++) {
+        const SimMapRange *r = &g_array_index(d->dma_ranges, SimMapRange, i);
+
+        if (at >= r->start && at <= r->last) {
+            sim_page_set_add(&d->dma_log, at);
+        }
+    }
+}
+
 static void write_page(SimDevice *d)
 {
     uint64_t words[SIM_DMA_PAGE / 8];
     uint64_t page = d->dma_next;
+    uint64_t at = d->options->dma_start + page * SIM_DMA_PAGE;
 
     d->dma_next = (page + 1) % (d->options->dma_length / SIM_DMA_PAGE);
     for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {
         words[i] = (d->dma_pages + 1) * 0x9e3779b97f4a7c15ULL + i;
     }
-    if (sim_iommu_write(d->iommu, d->attached,
-                        d->options->dma_start + page * SIM_DMA_PAGE, words,
-                        sizeof(words))) {
+    if (sim_iommu_write(d->iommu, d->attached, at, words, sizeof(words))) {
         d->dma_pages++;
-        d->dma_dirty[page] = d->dma_logging;
+        log_page(d, at);
     }
 }
 
@@ -89,32 +106,77 @@ void sim_dma_stop(SimDevice *d)
     close(d->dma_stop_fd);
 }
 
-int64_t sim_dma_report(SimDevice *d, SimCall *call,
-                       const struct vfio_device_feature_dma_logging_report *r)
+/* Reads the ranges of a DMA_LOGGING_START: whole pages, none twice. */
+static int64_t read_ranges(SimCall *call, uint64_t addr, unsigned count,
+                           uint64_t page_size, GArray *ranges)
 {
-    uint64_t pages = d->options->dma_length / SIM_DMA_PAGE;
+    struct vfio_device_feature_dma_logging_range given;
+    SimMapRange range;
 
-    if (!d->dma_logging || !r->length || r->page_size < SIM_DMA_PAGE ||
-        (r->page_size & (r->page_size - 1)) ||
-        r->iova + r->length < r->iova) {
-        return -EINVAL;
-    }
-    for (uint64_t i = 0; i < pages; i++) {
-        uint64_t at = d->options->dma_start + i * SIM_DMA_PAGE;
-        uint64_t bit = (at - r->iova) / r->page_size, word, where;
-
-        if (!d->dma_dirty[i] || at < r->iova || at - r->iova >= r->length) {
-            continue;
-        }
-        where = r->bitmap + bit / 64 * sizeof(word);
-        if (sim_call_get(call, where, &word, sizeof(word))) {
+    for (unsigned i = 0; i < count; i++) {
+        if (sim_call_get(call, addr + i * sizeof(given), &given,
+                         sizeof(given))) {
             return -EFAULT;
         }
-        word |= 1ULL << (bit % 64);
-        if (sim_call_put(call, where, &word, sizeof(word))) {
-            return -EFAULT;
+        if (!given.length || (given.iova | given.length) & (page_size - 1)) {
+            return -EINVAL;
         }
-        d->dma_dirty[i] = 0;
+        range.start = given.iova;
+        if (!checked_add_u64(given.iova, given.length - 1, &range.last)) {
+            return -EOVERFLOW;
+        }
+        for (guint k = 0; k < ranges->len; k++) {
+            const SimMapRange *other = &g_array_index(ranges, SimMapRange, k);
+
+            if (range.start <= other->last && other->start <= range.last) {
+                return -EINVAL;
+            }
+        }
+        g_array_append_val(ranges, range);
     }
     return 0;
+}
+
+int64_t sim_dma_log_start(
+    SimDevice *d, SimCall *call,
+    const struct vfio_device_feature_dma_logging_control *c)
+{
+    int64_t ret;
+
+    if (!c->num_ranges || !sim_call_is_bitmap_page(c->page_size) ||
+        d->dma_logging) {
+        return -EINVAL;
+    }
+    if (c->num_ranges > LOG_RANGES_MAX) {
+        return -E2BIG;
+    }
+    g_array_set_size(d->dma_ranges, 0);
+    ret = read_ranges(call, c->ranges, c->num_ranges, c->page_size,
+                      d->dma_ranges);
+    d->dma_logging = !ret;
+    sim_page_set_clear(&d->dma_log);
+    return ret;
+}
+
+void sim_dma_log_stop(SimDevice *d)
+{
+    d->dma_logging = false;
+    sim_page_set_clear(&d->dma_log);
+}
+
+int64_t sim_dma_log_report(
+    SimDevice *d, SimCall *call,
+    const struct vfio_device_feature_dma_logging_report *r)
+{
+    uint64_t last;
+
+    if (!d->dma_logging || !r->length ||
+        !sim_call_is_bitmap_page(r->page_size)) {
+        return -EINVAL;
+    }
+    if (!checked_add_u64(r->iova, r->length - 1, &last)) {
+        return -EOVERFLOW;
+    }
+    return sim_call_put_pages(call, r->bitmap, &d->dma_log, r->iova, r->length,
+                              r->page_size, true);
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define NS_PER_MS 1000000
-#define PAGE 4096
 
 typedef union Payload {
     struct vfio_device_feature_migration migration;
@@ -106,21 +105,10 @@ static int64_t set_infov2(SimDevice *d, SimCall *call, Payload *p)
 
 static int64_t start_logging(SimDevice *d, SimCall *call, Payload *p)
 {
-    int64_t ret = 0;
+    int64_t ret;
 
-    (void)call;
-    if (!p->control.num_ranges || p->control.page_size < PAGE ||
-        (p->control.page_size & (p->control.page_size - 1))) {
-        return -EINVAL;
-    }
     g_mutex_lock(&d->lock);
-    if (d->dma_logging) {
-        ret = -EINVAL;
-    }
-    if (!ret) {
-        d->dma_logging = true;
-        memset(d->dma_dirty, 0, d->options->dma_length / PAGE);
-    }
+    ret = sim_dma_log_start(d, call, &p->control);
     g_mutex_unlock(&d->lock);
     return ret;
 }
@@ -130,7 +118,7 @@ static int64_t stop_logging(SimDevice *d, SimCall *call, Payload *p)
     (void)call;
     (void)p;
     g_mutex_lock(&d->lock);
-    d->dma_logging = false;
+    sim_dma_log_stop(d);
     g_mutex_unlock(&d->lock);
     return 0;
 }
@@ -140,7 +128,7 @@ static int64_t report_logging(SimDevice *d, SimCall *call, Payload *p)
     int64_t ret;
 
     g_mutex_lock(&d->lock);
-    ret = sim_dma_report(d, call, &p->report);
+    ret = sim_dma_log_report(d, call, &p->report);
     g_mutex_unlock(&d->lock);
     return ret;
 }
