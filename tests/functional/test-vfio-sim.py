@@ -24,6 +24,7 @@ CLIENT = os.environ.get('VFIO_CLIENT', 'build/tests/functional/vfio-client')
 
 BLOCK = 65536
 RECORD = 32
+REGISTERS = 320
 MIB = 1 << 20
 
 STATES = {'error': 0, 'stop': 1, 'running': 2, 'stop-copy': 3, 'resuming': 4,
@@ -60,7 +61,7 @@ class Case(unittest.TestCase):
         device = 'id=g' + (',' + keys if keys else '')
         argv = [SIM, *options, '--device', device, '--', CLIENT, '@iommufd@',
                 '@g@', *mode.split()]
-        if mode in ('save', 'load'):
+        if mode.startswith(('save', 'load')):
             argv.append(str(self.stream))
         run = subprocess.run(argv, capture_output=True, text=True, timeout=60,
                              check=False)
@@ -182,7 +183,7 @@ class Migrating(Case):
     def test_sizes_are_true(self):
         got = self.succeed('save', 'state-size=32M,stop-size=8M,'
                            'initial-size=1M').numbers
-        begin, end = RECORD + 32, RECORD + 16
+        begin, end = RECORD + 32, RECORD + 16 + RECORD + REGISTERS
         per_mib = 16 * (BLOCK + RECORD)
         self.assertEqual(got['stop-size'], 32 * per_mib + begin + end)
         self.assertEqual(got['first-initial'], per_mib + begin)
@@ -192,6 +193,35 @@ class Migrating(Case):
         self.assertEqual(got['stop-copy-size'], 8 * per_mib + end)
         self.assertEqual(got['sum'], got['stop-size'])
         self.assertEqual(got['read-when-stopped'], errno.ENODEV)
+
+    def test_what_the_guest_wrote_moves(self):
+        """Registers, BARs and configuration space are part of the state."""
+        keys = 'state-size=1M,stop-size=0,initial-size=0'
+        plain = self.succeed('save', keys)
+        out = self.succeed('save-touched', keys)
+        page = RECORD + 4096
+        # registers and MSI-X table; two places of the mapped BAR
+        self.assertEqual(out.numbers['stop-size'],
+                         plain.numbers['stop-size'] + 4 * page)
+        self.assertEqual(out.numbers['stop-copy-size'],
+                         RECORD + REGISTERS + 4 * page + RECORD + 16)
+        self.assertEqual(out.numbers['sum'], out.numbers['stop-size'])
+        self.assertNotEqual(out.digest, plain.digest)
+        inn = self.succeed('load-touched', keys)
+        self.assertEqual(out.digest, inn.digest)
+        self.assertEqual({key: inn.numbers[key] for key in (
+            'bar-middle', 'bar-end', 'bar-start', 'scratch', 'msix',
+            'doorbells', 'command')}, {
+                'bar-middle': 0xcafe, 'bar-end': 0xbabe, 'bar-start': 0,
+                'scratch': 0xfeedf00d, 'msix': 0xfee00000, 'doorbells': 3,
+                'command': 6})
+        # where that memory is not
+        got = self.fails('load', keys + ',bars=0:64K:trap+2:8M:map', 'write',
+                         errno.EINVAL)
+        self.assertIn('no such memory', got.stderr)
+        got = self.fails('load', keys + ',bars=0:64K:trap', 'write',
+                         errno.EINVAL)
+        self.assertIn('refused', got.stderr)
 
     def test_seed_makes_the_state(self):
         digests = {self.succeed('save', f'state-size=1M,stop-size=0,seed={n}')
@@ -253,11 +283,13 @@ class Migrating(Case):
         first = RECORD + 32
         for name, bad, call in (
                 ('magic', b'\0' + good[1:], 'write'),
-                ('version', good[:6] + b'\2' + good[7:], 'write'),
+                ('version', good[:6] + b'\1' + good[7:], 'write'),
                 ('content', good[:500] + b'\0\0\0\0\0\0\0\0' + good[508:],
                  'write'),
                 ('order', good[:first] + good[first + block:], 'write'),
                 ('too long', good + good, 'write'),
+                ('no registers', good[:-RECORD - 16 - RECORD - REGISTERS] +
+                 good[-RECORD - 16:], 'write'),
                 ('truncated', good[:-1], 'mig-state'),
                 ('half', good[:len(good) // 2], 'mig-state'),
                 ('empty', b'', 'mig-state')):

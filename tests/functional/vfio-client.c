@@ -228,6 +228,51 @@ static void precopy_info(int data, const char *name)
     say(text, info.flags);
 }
 
+/* What a guest leaves in the device, and what it finds there. */
+static void leave_traces(void)
+{
+    uint64_t trapped = region(0).offset;
+    uint64_t config = region(VFIO_PCI_CONFIG_REGION_INDEX).offset;
+    struct vfio_region_info mapped = region(2);
+    const uint32_t scratch = 0xfeedf00d, vector = 0xfee00000;
+    const uint16_t command = 6;
+    uint32_t *bar = mmap(NULL, mapped.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                         device, mapped.offset);
+
+    must("mmap", bar == MAP_FAILED ? -1 : 0);
+    bar[mapped.size / 8] = 0xcafe;
+    bar[mapped.size / 4 - 1] = 0xbabe;
+    must("scratch", pwrite(device, &scratch, 4, trapped + 12));
+    must("msix", pwrite(device, &vector, 4, trapped + 0x8010));
+    must("command", pwrite(device, &command, 2, config + 4));
+    for (int i = 0; i < 3; i++) {
+        must("doorbell", pwrite(device, &scratch, 4, trapped + 4));
+    }
+}
+
+static void find_traces(void)
+{
+    uint64_t trapped = region(0).offset;
+    uint64_t config = region(VFIO_PCI_CONFIG_REGION_INDEX).offset;
+    struct vfio_region_info mapped = region(2);
+    const uint32_t *bar = mmap(NULL, mapped.size, PROT_READ, MAP_SHARED,
+                               device, mapped.offset);
+    uint32_t word = 0;
+
+    must("mmap", bar == MAP_FAILED ? -1 : 0);
+    say("bar-middle", bar[mapped.size / 8]);
+    say("bar-end", bar[mapped.size / 4 - 1]);
+    say("bar-start", bar[0]);
+    must("scratch", pread(device, &word, 4, trapped + 12));
+    say("scratch", word);
+    must("msix", pread(device, &word, 4, trapped + 0x8010));
+    say("msix", word);
+    must("count", pread(device, &word, 4, trapped + 8));
+    say("doorbells", word);
+    must("command", pread(device, &word, 4, config + 4));
+    say("command", word & 0xffff);
+}
+
 static void save(const char *path)
 {
     int file = must("open", open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600));
@@ -420,6 +465,14 @@ int main(int argc, char **argv)
         save(argv[4]);
     } else if (!strcmp(mode, "load")) {
         load(argv[4]);
+    } else if (!strcmp(mode, "save-touched")) {
+        leave_traces();
+        save(argv[4]);
+    } else if (!strcmp(mode, "load-touched")) {
+        *(uint32_t *)mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, device,
+                          region(2).offset) = 1;
+        load(argv[4]);
+        find_traces();
     } else if (!strcmp(mode, "interrupts")) {
         touch();
         usleep(500000);

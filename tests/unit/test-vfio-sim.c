@@ -83,13 +83,99 @@ static void test_no_ways(void)
     }
 }
 
-static SimMig *new_mig(const char *keys, SimOptions **o)
+/* The memory of a device that has four pages, from number 7 on. */
+#define FAKE_FIRST 7
+#define FAKE_PAGES 4
+
+typedef struct Fake {
+    bool touched[FAKE_PAGES];
+    uint8_t page[FAKE_PAGES][SIM_PAGE];
+    SimRegisters registers;
+} Fake;
+
+static void fake_list(void *opaque, GArray *pages)
+{
+    Fake *f = opaque;
+
+    for (uint32_t i = 0; i < FAKE_PAGES; i++) {
+        uint32_t number = FAKE_FIRST + i;
+
+        if (f->touched[i]) {
+            g_array_append_val(pages, number);
+        }
+    }
+}
+
+static bool fake_has_page(void *opaque, uint32_t page)
+{
+    (void)opaque;
+    return page >= FAKE_FIRST && page < FAKE_FIRST + FAKE_PAGES;
+}
+
+static void fake_read(void *opaque, uint32_t page, void *data)
+{
+    Fake *f = opaque;
+
+    memcpy(data, f->page[page - FAKE_FIRST], SIM_PAGE);
+}
+
+static bool fake_write(void *opaque, uint32_t page, const void *data,
+                       Error **errp)
+{
+    Fake *f = opaque;
+
+    (void)errp;
+    f->touched[page - FAKE_FIRST] = true;
+    memcpy(f->page[page - FAKE_FIRST], data, SIM_PAGE);
+    return true;
+}
+
+static void fake_clear(void *opaque)
+{
+    Fake *f = opaque;
+
+    memset(f->touched, 0, sizeof(f->touched));
+    memset(f->page, 0, sizeof(f->page));
+}
+
+static void fake_get(void *opaque, SimRegisters *registers)
+{
+    Fake *f = opaque;
+
+    *registers = f->registers;
+}
+
+static bool fake_set(void *opaque, const SimRegisters *registers, Error **errp)
+{
+    Fake *f = opaque;
+
+    if (registers->doorbells == 666) {
+        error_setg(errp, "not these");
+        return false;
+    }
+    f->registers = *registers;
+    return true;
+}
+
+static const SimMemoryOps fake_ops = {fake_list, fake_has_page, fake_read,
+                                      fake_write, fake_clear, fake_get,
+                                      fake_set};
+
+static SimMig *new_mig_with(const char *keys, SimOptions **o, Fake *fake)
 {
     Error *err = NULL;
 
     *o = sim_options_parse(keys, &err);
     g_assert_no_error(err);
-    return sim_mig_new(*o, 0);
+    return sim_mig_new(*o, &fake_ops, fake, 0);
+}
+
+/* A device that no guest has touched. */
+static SimMig *new_mig(const char *keys, SimOptions **o)
+{
+    static Fake untouched;
+
+    return new_mig_with(keys, o, &untouched);
 }
 
 static void go(SimMig *m, unsigned to, int64_t now_ns)
@@ -164,6 +250,78 @@ static void test_chain(void)
     }
 }
 
+/* Copies until the source has no more; the reason if it is refused. */
+static char *copy_stopped(SimMig *from, SimMig *to)
+{
+    uint8_t buf[4096];
+    int64_t until;
+    ssize_t n;
+
+    go(to, S(RESUMING), 0);
+    while ((n = sim_mig_read(from, buf, sizeof(buf), 0, &until)) > 0) {
+        if (sim_mig_write(to, buf, n, 0, &until) != n) {
+            return to->refusal;
+        }
+    }
+    g_assert_cmpint(n, ==, 0);
+    return sim_mig_move(to, S(STOP), 0) ? to->refusal : NULL;
+}
+
+/* What the guest has written comes with STOP_COPY, and is counted. */
+static void test_memory(void)
+{
+    static const char keys[] =
+        "id=a,state-size=1M,stop-size=0,initial-size=0";
+    g_autofree Fake *a = g_new0(Fake, 1), *b = g_new0(Fake, 1);
+    SimOptions *ao, *bo;
+    SimMig *am = new_mig_with(keys, &ao, a), *bm = new_mig_with(keys, &bo, b);
+    uint64_t blocks = 16 * SIM_BLOCK_BYTES + SIM_BEGIN_BYTES + SIM_END_BYTES;
+    uint64_t touched = SIM_REGISTERS_BYTES + 2 * SIM_PAGE_BYTES;
+    uint64_t sent, taken, other;
+
+    g_assert_cmpuint(sim_mig_stop_size(am, 0), ==,
+                     blocks + SIM_REGISTERS_BYTES);
+    a->touched[1] = a->touched[3] = true;
+    a->page[1][17] = 0xaa;
+    a->page[3][SIM_PAGE - 1] = 0xbb;
+    a->registers.doorbells = 5;
+    b->touched[0] = true;
+    b->page[0][0] = 1;
+    g_assert_cmpuint(sim_mig_stop_size(am, 0), ==, blocks + touched);
+    go(am, S(PRE_COPY), 0);
+    g_assert_cmpuint(sim_mig_stop_size(am, 0), ==, blocks + touched);
+    go(am, S(STOP_COPY), 0);
+    g_assert_cmpuint(sim_mig_stop_size(am, 0), ==, blocks + touched);
+    g_assert_null(copy_stopped(am, bm));
+    g_assert_cmpuint(sim_state_offset(am->state), ==, blocks + touched);
+    g_assert_cmpuint(sim_mig_stop_size(am, 0), ==, 0);
+    g_assert_cmpmem(a->page, sizeof(a->page), b->page, sizeof(b->page));
+    g_assert_cmpmem(a->touched, sizeof(a->touched), b->touched,
+                    sizeof(b->touched));
+    g_assert_cmpuint(b->registers.doorbells, ==, 5);
+    g_assert_true(sim_state_digest(am->state, &sent));
+    g_assert_true(sim_state_digest(bm->state, &taken));
+    g_assert_cmphex(sent, ==, taken);
+
+    /* Another byte, another digest. */
+    go(am, S(STOP), 0);
+    go(am, S(STOP_COPY), 0);
+    a->page[1][17] = 0xab;
+    g_assert_null(copy_stopped(am, bm));
+    g_assert_true(sim_state_digest(am->state, &other));
+    g_assert_cmphex(sent, !=, other);
+
+    /* A device that has not these registers. */
+    go(am, S(STOP), 0);
+    go(am, S(STOP_COPY), 0);
+    a->registers.doorbells = 666;
+    g_assert_nonnull(strstr(copy_stopped(am, bm), "not these"));
+    sim_mig_free(am);
+    sim_mig_free(bm);
+    sim_options_free(ao);
+    sim_options_free(bo);
+}
+
 /* What becomes dirty is rate times time, and never more than there is. */
 static void test_dirty_rate(void)
 {
@@ -215,7 +373,7 @@ static void test_sizes_of_state(void)
     SimMig *m = new_mig("id=a,state-size=1M,stop-size=512K,initial-size=64K",
                         &o);
     uint64_t initial, dirty, all = 16 * SIM_BLOCK_BYTES + SIM_BEGIN_BYTES +
-                                   SIM_END_BYTES;
+                                   SIM_REGISTERS_BYTES + SIM_END_BYTES;
     uint32_t flags;
 
     g_assert_cmpuint(sim_mig_stop_size(m, 0), ==, all);
@@ -389,6 +547,7 @@ int main(int argc, char **argv)
                     test_moves_are_refused);
     g_test_add_func("/vfio-sim/stream/chain", test_chain);
     g_test_add_func("/vfio-sim/stream/sizes", test_sizes_of_state);
+    g_test_add_func("/vfio-sim/stream/memory", test_memory);
     g_test_add_func("/vfio-sim/dirty-rate", test_dirty_rate);
     g_test_add_func("/vfio-sim/pace", test_pace);
     g_test_add_func("/vfio-sim/page-set", test_page_set);

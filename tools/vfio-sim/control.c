@@ -82,6 +82,7 @@ static json_object *query(SimDevice *d)
     put_u64(o, "dma-pages", d->dma_pages);
     put_u64(o, "dma-rate", d->options->dma_rate);
     put_u64(o, "doorbells", d->doorbells);
+    put_u64(o, "interrupts", d->interrupts);
     put_u64(o, "dirty-rate", d->options->dirty_rate);
     put_u64(o, "read-rate", d->options->read_rate);
     put_u64(o, "write-rate", d->options->write_rate);

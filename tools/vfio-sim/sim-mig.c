@@ -13,12 +13,13 @@
 #define NS_PER_MS 1000000
 #define NS_PER_S 1000000000ULL
 
-SimMig *sim_mig_new(SimOptions *options, int64_t now_ns)
+SimMig *sim_mig_new(SimOptions *options, const SimMemoryOps *memory,
+                    void *opaque, int64_t now_ns)
 {
     SimMig *m = g_new0(SimMig, 1);
 
     m->o = options;
-    m->state = sim_state_new(options);
+    m->state = sim_state_new(options, memory, opaque);
     m->features = VFIO_MIGRATION_STOP_COPY |
                   (options->p2p ? VFIO_MIGRATION_P2P : 0) |
                   (options->precopy ? VFIO_MIGRATION_PRE_COPY : 0);

@@ -38,7 +38,9 @@ typedef struct SimMig {
 
 #define SIM_MOVES_MAX 4096
 
-SimMig *sim_mig_new(SimOptions *options, int64_t now_ns);
+/* @memory is asked, with @opaque, for what the guest has written. */
+SimMig *sim_mig_new(SimOptions *options, const SimMemoryOps *memory,
+                    void *opaque, int64_t now_ns);
 void sim_mig_free(SimMig *m);
 
 /* As VFIO_DEVICE_RESET does: running, whatever it was. */

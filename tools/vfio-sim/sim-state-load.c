@@ -12,10 +12,13 @@ void sim_state_load_begin(SimState *s, GPtrArray *faults)
 {
     s->loading = true;
     s->refused = s->begun = s->ended = s->has_digest = false;
+    s->has_registers = false;
+    s->memory_digest = 0;
     s->faults = faults;
     s->sequence = s->offset = 0;
     s->record_len = s->record_at = 0;
     memset(s->flags, 0, s->blocks);
+    s->memory->clear(s->memory_opaque);
 }
 
 /* True if a fault orders the verdict @action. */
@@ -52,19 +55,56 @@ static bool take_begin(SimState *s, const SimBegin *begin, Error **errp)
     return true;
 }
 
-static bool take_block(SimState *s, const SimRecord *h, const void *data,
-                       Error **errp)
+/* The content must be what the header says. */
+static bool check_digest(const SimRecord *h, const void *data, size_t len,
+                         Error **errp)
 {
-    uint64_t digest = sim_block_digest(h->block, data);
+    uint64_t digest = sim_digest(h->block, data, len);
 
     if (digest != h->digest) {
-        error_setg(errp, "block %u has digest %016" PRIx64 ", not %016" PRIx64,
+        error_setg(errp, "record %" PRIu64 " (type %u, number %u) has digest "
+                   "%016" PRIx64 ", not %016" PRIx64, h->sequence, h->type,
                    h->block, digest, h->digest);
         return false;
     }
-    s->digest[h->block] = digest;
+    return true;
+}
+
+static bool take_block(SimState *s, const SimRecord *h, const void *data,
+                       Error **errp)
+{
+    if (!check_digest(h, data, SIM_BLOCK, errp)) {
+        return false;
+    }
+    s->digest[h->block] = h->digest;
     s->generation[h->block] = h->generation;
     s->flags[h->block] |= FLAG_LOADED;
+    return true;
+}
+
+static bool take_registers(SimState *s, const SimRecord *h, const void *data,
+                           Error **errp)
+{
+    SimRegisters registers;
+
+    memcpy(&registers, data, sizeof(registers));
+    if (!check_digest(h, data, sizeof(registers), errp) ||
+        !s->memory->set_registers(s->memory_opaque, &registers, errp)) {
+        return false;
+    }
+    s->memory_digest = sim_digest_fold(s->memory_digest, h->digest);
+    s->has_registers = true;
+    return true;
+}
+
+static bool take_page(SimState *s, const SimRecord *h, const void *data,
+                      Error **errp)
+{
+    if (!check_digest(h, data, SIM_PAGE, errp) ||
+        !s->memory->write(s->memory_opaque, h->block, data, errp)) {
+        return false;
+    }
+    s->memory_digest = sim_digest_fold(s->memory_digest, h->digest);
     return true;
 }
 
@@ -75,9 +115,10 @@ static bool take_end(SimState *s, const SimEnd *end, Error **errp)
     for (uint32_t i = 0; i < s->blocks; i++) {
         missing += !(s->flags[i] & FLAG_LOADED);
     }
-    if (missing || end->records != s->sequence) {
+    if (missing || !s->has_registers || end->records != s->sequence) {
         error_setg(errp, "the state ends after %" PRIu64 " records, with %u "
-                   "of %u blocks missing", end->records, missing, s->blocks);
+                   "of %u blocks%s missing", end->records, missing, s->blocks,
+                   s->has_registers ? "" : " and the registers");
         return false;
     }
     s->whole = sim_state_fold(s);
@@ -89,6 +130,14 @@ static bool take_end(SimState *s, const SimEnd *end, Error **errp)
     s->ended = true;
     return true;
 }
+
+static const size_t lengths[SIM_RECORD_TYPES] = {
+    [SIM_RECORD_BEGIN] = SIM_BEGIN_BYTES,
+    [SIM_RECORD_BLOCK] = SIM_BLOCK_BYTES,
+    [SIM_RECORD_END] = SIM_END_BYTES,
+    [SIM_RECORD_REGISTERS] = SIM_REGISTERS_BYTES,
+    [SIM_RECORD_PAGE] = SIM_PAGE_BYTES,
+};
 
 /* Sets the length of the record that the header at hand begins. */
 static bool check_header(SimState *s, Error **errp)
@@ -115,8 +164,9 @@ static bool check_header(SimState *s, Error **errp)
                    h.sequence, s->sequence);
         return false;
     }
-    if (h.type < SIM_RECORD_BEGIN || h.type > SIM_RECORD_END ||
-        (h.type == SIM_RECORD_BEGIN) != !s->begun) {
+    if (h.type < SIM_RECORD_BEGIN || h.type >= SIM_RECORD_TYPES ||
+        (h.type == SIM_RECORD_BEGIN) != !s->begun ||
+        (h.type == SIM_RECORD_REGISTERS && s->has_registers)) {
         error_setg(errp, "a record of type %u cannot stand here", h.type);
         return false;
     }
@@ -124,9 +174,13 @@ static bool check_header(SimState *s, Error **errp)
         error_setg(errp, "block %u: the state has %u", h.block, s->blocks);
         return false;
     }
-    s->record_len = h.type == SIM_RECORD_BEGIN ? SIM_BEGIN_BYTES
-                    : h.type == SIM_RECORD_BLOCK ? SIM_BLOCK_BYTES
-                                                 : SIM_END_BYTES;
+    if (h.type == SIM_RECORD_PAGE &&
+        !s->memory->has_page(s->memory_opaque, h.block)) {
+        error_setg(errp, "page %u: there is no such memory behind the BARs",
+                   h.block);
+        return false;
+    }
+    s->record_len = lengths[h.type];
     return true;
 }
 
@@ -146,6 +200,12 @@ static bool take_record(SimState *s, Error **errp)
         break;
     case SIM_RECORD_BLOCK:
         ok = take_block(s, &h, payload, errp);
+        break;
+    case SIM_RECORD_REGISTERS:
+        ok = take_registers(s, &h, payload, errp);
+        break;
+    case SIM_RECORD_PAGE:
+        ok = take_page(s, &h, payload, errp);
         break;
     default:
         memcpy(&end, payload, sizeof(end));

@@ -25,6 +25,14 @@ struct SimState {
     bool saving, stopped, begun, ended;
     uint32_t cursor, initial_left, dirty_left;
 
+    /* what the guest has written */
+    const SimMemoryOps *memory;
+    void *memory_opaque;
+    GArray *pages; /* of uint32_t: to be sent after STOP_COPY began */
+    guint page_next;
+    bool has_registers;     /* they were sent, or loaded */
+    uint64_t memory_digest; /* of the records of both kinds, in their order */
+
     /* loading */
     bool loading, refused;
     GPtrArray *faults;

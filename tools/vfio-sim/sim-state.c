@@ -10,11 +10,15 @@
 
 #define NS_PER_S 1e9
 
-SimState *sim_state_new(const SimOptions *options)
+SimState *sim_state_new(const SimOptions *options, const SimMemoryOps *memory,
+                        void *memory_opaque)
 {
     SimState *s = g_new0(SimState, 1);
 
     s->o = options;
+    s->memory = memory;
+    s->memory_opaque = memory_opaque;
+    s->pages = g_array_new(false, false, sizeof(uint32_t));
     s->content = g_new(SimContent, 1);
     sim_content_init(s->content, options->seed);
     s->blocks = options->state_size / SIM_BLOCK;
@@ -33,6 +37,7 @@ void sim_state_free(SimState *s)
     if (!s) {
         return;
     }
+    g_array_unref(s->pages);
     g_free(s->content);
     g_free(s->generation);
     g_free(s->digest);
@@ -46,10 +51,9 @@ uint64_t sim_state_fold(const SimState *s)
     uint64_t sum = s->blocks;
 
     for (uint32_t i = 0; i < s->blocks; i++) {
-        sum = (sum ^ s->digest[i]) * 0x9fb21c651e98df25ULL;
-        sum ^= sum >> 35;
+        sum = sim_digest_fold(sum, s->digest[i]);
     }
-    return sum;
+    return sim_digest_fold(sum, s->memory_digest);
 }
 
 /* Block @i is to be sent (again). */
@@ -99,7 +103,8 @@ void sim_state_save_begin(SimState *s)
 {
     s->saving = true;
     s->stopped = s->begun = s->ended = false;
-    s->has_digest = false;
+    s->has_digest = s->has_registers = false;
+    s->memory_digest = 0;
     s->sequence = s->offset = 0;
     s->record_len = s->record_at = 0;
     s->cursor = s->initial_left = s->dirty_left = 0;
@@ -115,6 +120,9 @@ void sim_state_save_stopped(SimState *s)
     for (uint32_t i = s->precopy_blocks; i < s->blocks; i++) {
         mark(s, i, false);
     }
+    g_array_set_size(s->pages, 0);
+    s->page_next = 0;
+    s->memory->list(s->memory_opaque, s->pages);
 }
 
 void sim_state_save_end(SimState *s)
@@ -143,6 +151,22 @@ void sim_state_reinit(SimState *s, bool flagged)
     }
 }
 
+/* Of REGISTERS and PAGE records that are not in the stream yet. */
+static uint64_t memory_bytes(const SimState *s)
+{
+    uint64_t count = s->pages->len - s->page_next;
+
+    if (!s->saving || !s->stopped) {
+        g_autoptr(GArray) now = g_array_new(false, false, sizeof(uint32_t));
+
+        s->memory->list(s->memory_opaque, now);
+        count = now->len;
+    } else if (s->has_registers) {
+        return count * SIM_PAGE_BYTES;
+    }
+    return SIM_REGISTERS_BYTES + count * SIM_PAGE_BYTES;
+}
+
 void sim_state_sizes(const SimState *s, SimSizes *sizes)
 {
     uint64_t stop_blocks = s->blocks - s->precopy_blocks;
@@ -152,7 +176,7 @@ void sim_state_sizes(const SimState *s, SimSizes *sizes)
         /* What a stop-copy of the whole would be. */
         sizes->initial = sizes->dirty = 0;
         sizes->total = SIM_BEGIN_BYTES + s->blocks * SIM_BLOCK_BYTES +
-                       SIM_END_BYTES;
+                       memory_bytes(s) + SIM_END_BYTES;
         return;
     }
     sizes->initial = s->initial_left * SIM_BLOCK_BYTES;
@@ -165,7 +189,7 @@ void sim_state_sizes(const SimState *s, SimSizes *sizes)
     } else {
         sizes->dirty += rest;
     }
-    sizes->total = sizes->initial + sizes->dirty;
+    sizes->total = sizes->initial + sizes->dirty + memory_bytes(s);
     if (!s->stopped) {
         sizes->total += stop_blocks * SIM_BLOCK_BYTES;
     }
@@ -212,7 +236,6 @@ static size_t put_end(SimState *s, uint8_t *to)
     SimEnd end = {.records = s->sequence};
 
     s->ended = true;
-    s->record_initial = false;
     s->whole = end.digest = sim_state_fold(s);
     put_header(s, to, SIM_RECORD_END, 0, 0);
     memcpy(to + sizeof(SimRecord), &end, sizeof(end));
@@ -237,9 +260,36 @@ static size_t put_block(SimState *s, uint8_t *to)
     }
     s->flags[i] = 0;
     sim_content_fill(s->content, i, s->generation[i], payload);
-    s->digest[i] = sim_block_digest(i, payload);
+    s->digest[i] = sim_digest(i, payload, SIM_BLOCK);
     put_header(s, to, SIM_RECORD_BLOCK, i, s->digest[i]);
     return SIM_BLOCK_BYTES;
+}
+
+static size_t put_registers(SimState *s, uint8_t *to)
+{
+    SimRegisters registers;
+    uint64_t digest;
+
+    s->memory->get_registers(s->memory_opaque, &registers);
+    digest = sim_digest(0, &registers, sizeof(registers));
+    s->memory_digest = sim_digest_fold(s->memory_digest, digest);
+    s->has_registers = true;
+    put_header(s, to, SIM_RECORD_REGISTERS, 0, digest);
+    memcpy(to + sizeof(SimRecord), &registers, sizeof(registers));
+    return SIM_REGISTERS_BYTES;
+}
+
+static size_t put_page(SimState *s, uint8_t *to)
+{
+    uint32_t page = g_array_index(s->pages, uint32_t, s->page_next++);
+    uint8_t *payload = to + sizeof(SimRecord);
+    uint64_t digest;
+
+    s->memory->read(s->memory_opaque, page, payload);
+    digest = sim_digest(page, payload, SIM_PAGE);
+    s->memory_digest = sim_digest_fold(s->memory_digest, digest);
+    put_header(s, to, SIM_RECORD_PAGE, page, digest);
+    return SIM_PAGE_BYTES;
 }
 
 /* Puts the next record at @to; 0 if there is none at the moment. */
@@ -251,7 +301,14 @@ static size_t put_record(SimState *s, uint8_t *to)
     if (s->initial_left || s->dirty_left) {
         return put_block(s, to);
     }
-    return s->stopped && !s->ended ? put_end(s, to) : 0;
+    if (!s->stopped || s->ended) {
+        return 0;
+    }
+    s->record_initial = false;
+    if (!s->has_registers) {
+        return put_registers(s, to);
+    }
+    return s->page_next < s->pages->len ? put_page(s, to) : put_end(s, to);
 }
 
 ssize_t sim_state_read(SimState *s, void *buf, size_t len)

@@ -4,10 +4,11 @@
  * sent, and the device's own data stream in both directions. Pure, on injected
  * time (ns); guarded by the lock of the device.
  *
- * The stream is a BEGIN record, BLOCK records, and an END record. A record is
- * a header (struct SimRecord, little-endian) and its payload: BEGIN carries
- * what the state belongs to, BLOCK the block's content, END the number of
- * records before it and the digest of the whole state.
+ * The stream is a BEGIN record, BLOCK records, what the guest has written (a
+ * REGISTERS record and PAGE records), and an END record. A record is a header
+ * (struct SimRecord, little-endian) and its payload: BEGIN carries what the
+ * state belongs to, BLOCK and PAGE their content, END the number of records
+ * before it and the digest of the whole state.
  */
 #ifndef VFIO_SIM_STATE_H
 #define VFIO_SIM_STATE_H
@@ -16,22 +17,30 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "device-memory.h"
 #include "device-options.h"
 #include "state-content.h"
 
 #define SIM_RECORD_MAGIC 0x56535447 /* "GTSV" */
-#define SIM_STREAM_VERSION 1
+#define SIM_STREAM_VERSION 2
 
-enum { SIM_RECORD_BEGIN = 1, SIM_RECORD_BLOCK = 2, SIM_RECORD_END = 3 };
+enum {
+    SIM_RECORD_BEGIN = 1,
+    SIM_RECORD_BLOCK,
+    SIM_RECORD_END,
+    SIM_RECORD_REGISTERS,
+    SIM_RECORD_PAGE,
+    SIM_RECORD_TYPES
+};
 
 typedef struct SimRecord {
     uint32_t magic;
     uint16_t type;
     uint16_t version;
     uint64_t sequence; /* from 0, without gaps */
-    uint32_t block;
+    uint32_t block; /* or page */
     uint32_t generation;
-    uint64_t digest; /* of the payload of a BLOCK */
+    uint64_t digest; /* of the payload of BLOCK, REGISTERS or PAGE */
 } SimRecord;
 
 typedef struct SimBegin {
@@ -50,10 +59,13 @@ typedef struct SimEnd {
 #define SIM_BEGIN_BYTES (sizeof(SimRecord) + sizeof(SimBegin))
 #define SIM_BLOCK_BYTES (sizeof(SimRecord) + SIM_BLOCK)
 #define SIM_END_BYTES (sizeof(SimRecord) + sizeof(SimEnd))
+#define SIM_REGISTERS_BYTES (sizeof(SimRecord) + sizeof(SimRegisters))
+#define SIM_PAGE_BYTES (sizeof(SimRecord) + SIM_PAGE)
 
 typedef struct SimState SimState;
 
-SimState *sim_state_new(const SimOptions *options);
+SimState *sim_state_new(const SimOptions *options, const SimMemoryOps *memory,
+                        void *memory_opaque);
 void sim_state_free(SimState *s);
 
 /*

@@ -38,7 +38,7 @@ void sim_content_fill(const SimContent *content, uint32_t number,
     }
 }
 
-uint64_t sim_block_digest(uint32_t number, const void *data)
+uint64_t sim_digest(uint32_t number, const void *data, size_t len)
 {
     enum { LANES = 8 };
     uint64_t lane[LANES], sum = mix(number + GOLDEN);
@@ -47,7 +47,7 @@ uint64_t sim_block_digest(uint32_t number, const void *data)
     for (unsigned i = 0; i < LANES; i++) {
         lane[i] = (i + 1) * GOLDEN;
     }
-    for (unsigned at = 0; at < SIM_BLOCK; at += LANES * 8) {
+    for (size_t at = 0; at < len; at += LANES * 8) {
         uint64_t word[LANES];
 
         memcpy(word, from + at, sizeof(word));
@@ -60,4 +60,10 @@ uint64_t sim_block_digest(uint32_t number, const void *data)
         sum = mix(sum ^ lane[i]);
     }
     return sum;
+}
+
+uint64_t sim_digest_fold(uint64_t sum, uint64_t digest)
+{
+    sum = (sum ^ digest) * 0x9fb21c651e98df25ULL;
+    return sum ^ sum >> 35;
 }

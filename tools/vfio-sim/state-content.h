@@ -7,6 +7,7 @@
 #ifndef VFIO_SIM_STATE_CONTENT_H
 #define VFIO_SIM_STATE_CONTENT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Bytes of a block; state sizes are multiples of it. */
@@ -23,7 +24,10 @@ void sim_content_init(SimContent *content, uint64_t seed);
 void sim_content_fill(const SimContent *content, uint32_t number,
                       uint32_t generation, void *data);
 
-/* The digest of block @number with this @data (SIM_BLOCK bytes). */
-uint64_t sim_block_digest(uint32_t number, const void *data);
+/* The digest of part @number with @len bytes of @data, a multiple of 64. */
+uint64_t sim_digest(uint32_t number, const void *data, size_t len);
+
+/* The digest of a sequence: @sum of what came before, and the next @digest. */
+uint64_t sim_digest_fold(uint64_t sum, uint64_t digest);
 
 #endif

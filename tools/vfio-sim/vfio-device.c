@@ -23,7 +23,7 @@ SimDevice *sim_device_new(Supervisor *s, SimOptions *options, Error **errp)
     /* Touched here, so that the first reads are as fast as the others. */
     d->stream_buf = g_malloc(SIM_STREAM_CHUNK);
     memset(d->stream_buf, 1, SIM_STREAM_CHUNK);
-    d->mig = sim_mig_new(options, sim_now_ns());
+    d->mig = sim_mig_new(options, &sim_device_memory, d, sim_now_ns());
     memset(d->eventfd, -1, sizeof(d->eventfd));
     d->intx_unmask_fd = -1;
     d->dma_ranges = g_array_new(false, false, sizeof(SimMapRange));
@@ -163,7 +163,8 @@ static int64_t reset(SimDevice *d)
 {
     sim_mig_reset(d->mig, sim_now_ns());
     sim_config_reset(d);
-    d->doorbells = 0;
+    sim_device_memory.clear(d);
+    d->doorbells = d->interrupts = 0;
     sim_dma_log_stop(d);
     d->intx_masked = d->intx_pending = false;
     return 0;

@@ -16,7 +16,6 @@
 #include "sim-mig.h"
 #include "supervisor.h"
 
-#define SIM_CONFIG_BYTES 256
 #define SIM_MSIX_VECTORS 4
 #define SIM_IRQS (VFIO_PCI_REQ_IRQ_INDEX + 1)
 #define SIM_REGION_SHIFT 40
@@ -62,7 +61,7 @@ typedef struct SimDevice {
     int dma_stop_fd;
     GThread *dma_thread;
 
-    uint64_t doorbells;
+    uint64_t doorbells, interrupts;
     uint64_t calls[SIM_FILE_DATA + 1]; /* answered, by what they were on */
 } SimDevice;
 
@@ -94,6 +93,9 @@ void sim_dma_log_stop(SimDevice *d);
 int64_t sim_dma_log_report(
     SimDevice *d, SimCall *call,
     const struct vfio_device_feature_dma_logging_report *r);
+
+/* vfio-memory.c: what the guest has written, for the model. */
+extern const SimMemoryOps sim_device_memory;
 
 /* vfio-feature.c; without locks. */
 int64_t sim_device_feature(SimDevice *d, SimCall *call, uint64_t arg);

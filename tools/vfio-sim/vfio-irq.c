@@ -63,6 +63,7 @@ void sim_irq_raise(SimDevice *d)
     int *intx = &d->eventfd[VFIO_PCI_INTX_IRQ_INDEX][0];
     int *msix = &d->eventfd[VFIO_PCI_MSIX_IRQ_INDEX][0];
 
+    d->interrupts++;
     if (*msix >= 0) {
         signal_fd(*msix);
     } else if (*intx >= 0 && d->intx_masked) {
@@ -78,6 +79,7 @@ static void unmask(SimDevice *d)
     d->intx_masked = false;
     if (d->intx_pending) {
         d->intx_pending = false;
+        d->interrupts--; /* it was counted when it was raised */
         sim_irq_raise(d);
     }
 }
@@ -94,10 +96,13 @@ void sim_irq_release(SimDevice *d)
 }
 
 /* Descriptors of the VMM for vectors [start, start + count), or none (-1). */
-static int64_t set_eventfds(SimDevice *d, SimCall *call, int *slots,
+static int64_t set_eventfds(SimDevice *d, SimCall *call,
                             const struct vfio_irq_set *set, uint64_t arg)
 {
+    int *slots = &d->eventfd[set->index][set->start];
+
     for (unsigned i = 0; i < set->count; i++) {
+        bool was_off = slots[i] < 0;
         int32_t number;
         int fd = -1;
 
@@ -113,8 +118,11 @@ static int64_t set_eventfds(SimDevice *d, SimCall *call, int *slots,
         }
         drop(&slots[i]);
         slots[i] = fd;
+        /* What came while nobody listened, or at the source, comes now. */
+        if (set->index == VFIO_PCI_INTX_IRQ_INDEX && was_off && fd >= 0) {
+            unmask(d);
+        }
     }
-    (void)d;
     return 0;
 }
 
@@ -138,7 +146,7 @@ int64_t sim_irq_set(SimDevice *d, SimCall *call, uint64_t arg)
         int *slots = &d->eventfd[set.index][set.start];
 
         if (data == VFIO_IRQ_SET_DATA_EVENTFD) {
-            return set_eventfds(d, call, slots, &set, arg);
+            return set_eventfds(d, call, &set, arg);
         }
         if (data == VFIO_IRQ_SET_DATA_NONE && !set.count) {
             for (unsigned v = 0; v < SIM_MSIX_VECTORS; v++) {
