@@ -1,85 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""vfio-sim from outside: a VMM in small (vfio-client.c) realizes a device and
-moves its state, whole and with every fault; and stock QEMU, where there is one
-that is new enough."""
+"""vfio-sim from outside: a VMM in small (vfio-client.c) meets a device in each
+way there is, and moves its state."""
 import errno
-import json
-import os
 import pathlib
-import re
 import signal
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-import unittest
 
 import harness
-
-SIM = os.environ.get('VFIO_SIM', 'build/tools/vfio-sim/vfio-sim')
-CLIENT = os.environ.get('VFIO_CLIENT', 'build/tests/functional/vfio-client')
-
-BLOCK = 65536
-RECORD = 32
-REGISTERS = 320
-MIB = 1 << 20
-
-STATES = {'error': 0, 'stop': 1, 'running': 2, 'stop-copy': 3, 'resuming': 4,
-          'running-p2p': 5, 'pre-copy': 6, 'pre-copy-p2p': 7}
-
-
-class Result:
-    """What a run of the client under vfio-sim gave."""
-
-    def __init__(self, run):
-        self.status = run.returncode
-        self.stdout, self.stderr = run.stdout, run.stderr
-        self.numbers = {}
-        self.failed = None
-        for line in run.stdout.splitlines():
-            words = line.split()
-            if words[0] == 'failed':
-                self.failed = (words[1], int(words[2]))
-            else:
-                self.numbers[words[0]] = int(words[1])
-        digest = re.search(r'migrated with digest ([0-9a-f]{16})', run.stderr)
-        self.digest = digest and digest.group(1)
-
-
-class Case(unittest.TestCase):
-    """A folder for streams, and the running of the client."""
-
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.stream = pathlib.Path(self.folder.name) / 'stream'
-
-    def client(self, mode, keys='', options=()):
-        device = 'id=g' + (',' + keys if keys else '')
-        argv = [SIM, *options, '--device', device, '--', CLIENT, '@iommufd@',
-                '@g@', *mode.split()]
-        if mode.startswith(('save', 'load')):
-            argv.append(str(self.stream))
-        run = subprocess.run(argv, capture_output=True, text=True, timeout=60,
-                             check=False)
-        result = Result(run)
-        self.assertTrue(result.failed or 'done' in result.numbers,
-                        run.stdout + run.stderr)
-        return result
-
-    def succeed(self, mode, keys='', options=()):
-        result = self.client(mode, keys, options)
-        self.assertIsNone(result.failed, result.stdout + result.stderr)
-        self.assertEqual(result.status, 0)
-        return result
-
-    def fails(self, mode, keys, call, number):
-        result = self.client(mode, keys)
-        self.assertEqual(result.failed, (call, number), result.stdout)
-        return result
+from vfiosim import BLOCK, CLIENT, Case, MIB, RECORD, REGISTERS, SIM, STATES
 
 
 class Meeting(Case):
@@ -99,6 +30,12 @@ class Meeting(Case):
         self.assertGreater(got['interrupts'], 10)
         self.assertLess(got['interrupts'], 40)
         self.fails('interrupts', '', 'interrupt', errno.EAGAIN)
+
+    def test_intx(self):
+        """Masked when it was raised, and again when it was unmasked."""
+        got = self.succeed('intx').numbers
+        self.assertEqual((got['first'], got['while-masked'], got['unmasked'],
+                          got['unmasked-by-event']), (1, 0, 1, 1))
 
     def test_duplicates_are_the_device(self):
         got = self.succeed('descriptors').numbers
@@ -170,6 +107,104 @@ class Meeting(Case):
             self.assertEqual(run.stdout.readline(), f'errno {errno.ENOSYS}\n')
 
 
+class OtherWays(Case):
+    """The device as a VMM finds it in a folder of sysfs: its group and a
+    container, or its cdev."""
+
+    legacy = ('legacy', '@g:sysfs@')
+    cdev = ('cdev', '@g:sysfs@')
+
+    def test_group_and_container(self):
+        got = self.succeed('touch', way=self.legacy).numbers
+        self.assertEqual(got['version'], 0)
+        self.assertEqual((got['type1v2'], got['type1']), (1, 0))
+        self.assertEqual((got['group-flags'], got['group-flags-then']), (1, 3))
+        self.assertEqual(got['open-group-twice'], errno.EBUSY)
+        self.assertEqual(got['set-iommu-without-group'], errno.EINVAL)
+        self.assertEqual(got['map-twice'], errno.EEXIST)
+        self.assertEqual(got['map-on-device'], errno.ENOTTY)
+        self.assertEqual(got['unknown-device'], errno.ENODEV)
+        self.assertEqual(got['unset-in-use'], errno.EBUSY)
+        self.assertEqual(got['doorbells'], 1)
+
+    def test_container(self):
+        got = self.succeed('container', 'dirty=iommu,dma-rate=1M,'
+                           'dma-range=1M+2M', way=self.legacy).numbers
+        self.assertEqual(got['info-needs-more'], 1)
+        self.assertEqual((got['page-sizes'], got['bitmap-page-sizes']),
+                         (4096, 4096))
+        self.assertEqual(got['ranges'], 2)
+        self.assertEqual(got['mappings-left'], 65534)
+        self.assertEqual(got['unmap-part'], errno.EINVAL)
+        self.assertEqual(got['unmapped-nothing'], 0)
+        self.assertEqual(got['bitmap-before-start'], errno.EINVAL)
+        self.assertEqual(got['bitmap-too-small'], errno.EINVAL)
+        self.assertEqual(got['unmapped'], 4 * MIB)
+        self.assertGreater(got['dirty-when-unmapped'], 20)
+        self.assertEqual(got['unmapped-all'], 4096)
+        self.assertEqual(got['map-when-unset'], errno.EINVAL)
+        got = self.succeed('container', 'dirty=none', way=self.legacy).numbers
+        self.assertNotIn('bitmap-page-sizes', got)
+
+    def test_dma_is_logged(self):
+        for dirty in ('device', 'iommu'):
+            got = self.succeed('dma', f'dma-rate=1M,dma-range=1M+2M,dirty='
+                               f'{dirty}', way=self.legacy).numbers
+            self.assertEqual(got['differ'], 0)
+            self.assertGreater(got['changed'], 20)
+            self.assertEqual(got['logged-again'], 0)
+        self.fails('dma', 'dirty=none', 'dma-start', errno.ENOTTY, self.legacy)
+
+    def test_state_moves_between_ways(self):
+        keys = 'state-size=4M,stop-size=1M'
+        for out, inn in ((self.legacy, self.cdev), (self.cdev, self.legacy)):
+            first = self.succeed('save-touched', keys, way=out)
+            second = self.succeed('load-touched', keys, way=inn)
+            self.assertEqual(first.digest, second.digest)
+            self.assertEqual(second.numbers['scratch'], 0xfeedf00d)
+
+    def test_cdev(self):
+        got = self.succeed('touch', way=self.cdev).numbers
+        self.assertEqual(got['is-the-device'], 1)
+        self.assertEqual(got['doorbells'], 1)
+
+    def test_calls_fail(self):
+        for call, number in (('api-version', errno.EIO),
+                             ('check-extension', errno.EIO),
+                             ('set-iommu', errno.EPERM),
+                             ('map-dma', errno.ENOMEM),
+                             ('group-status', errno.ENODEV),
+                             ('set-container', errno.EBUSY),
+                             ('get-device-fd', errno.EIO)):
+            self.fails('touch', f'fault={call}:{errno.errorcode[number]}',
+                       call, number, self.legacy)
+        for call, name in (('iommu-info', 'iommu-info'),
+                           ('unmap-dma', 'unmap-nothing'),
+                           ('unset-container', 'unset-container')):
+            self.fails('container', f'fault={call}:EIO', name, errno.EIO,
+                       self.legacy)
+        self.fails('dma', 'dirty=iommu,fault=dirty-pages:EIO', 'dirty-pages',
+                   errno.EIO, self.legacy)
+
+    def test_sysfs(self):
+        """What is in the folder, and that it is gone in the end."""
+        argv = [SIM, '--device', 'id=a', '--device',
+                'id=b,vendor=0x1234,bars=1:4K:trap', '--', 'sh', '-c',
+                'cd @b:sysfs@ && pwd -P && cat vendor class resource && '
+                'readlink iommu_group && ls $(realpath iommu_group)/devices']
+        run = subprocess.run(argv, capture_output=True, text=True, timeout=20,
+                             check=True)
+        lines = run.stdout.splitlines()
+        folder = pathlib.Path(lines[0])
+        self.assertEqual(folder.name, '0000:fe:01.0')
+        self.assertEqual(lines[1:3], ['0x1234', '0x030200'])
+        start, end, _ = (int(word, 16) for word in lines[4].split())
+        self.assertEqual(end - start, 4095)
+        self.assertEqual(lines[-2:], ['../../iommu_groups/1001',
+                                      '0000:fe:01.0'])
+        self.assertFalse(folder.parent.parent.exists())
+
+
 class Migrating(Case):
     """State goes out of one device and into another."""
 
@@ -222,6 +257,13 @@ class Migrating(Case):
         got = self.fails('load', keys + ',bars=0:64K:trap', 'write',
                          errno.EINVAL)
         self.assertIn('refused', got.stderr)
+
+    def test_a_waiting_interrupt_moves(self):
+        keys = 'state-size=1M,stop-size=0,initial-size=0'
+        self.succeed('save-intx', keys)
+        self.assertEqual(self.succeed('load-intx', keys).numbers['arrived'], 1)
+        self.succeed('save', keys)
+        self.fails('load-intx', keys, 'interrupt', errno.EAGAIN)
 
     def test_seed_makes_the_state(self):
         digests = {self.succeed('save', f'state-size=1M,stop-size=0,seed={n}')
@@ -301,243 +343,6 @@ class Migrating(Case):
         self.stream.write_bytes(good)
         self.fails('load', keys.replace('=1M', '=2M'), 'write', errno.EINVAL)
         self.fails('load', keys + ',device=1', 'write', errno.EINVAL)
-
-
-class Faults(Case):
-    """Each fault does what its name says."""
-
-    keys = 'state-size=4M,stop-size=1M,initial-size=1M'
-
-    def with_fault(self, fault):
-        return f'{self.keys},fault={fault}'
-
-    def test_sizes(self):
-        for text, value in (('max', 2**64 - 1), ('2^63', 2**63),
-                            ('2^62', 2**62), ('0', 0), ('1', 1), ('3M', 3 * MIB)):
-            got = self.succeed('save', self.with_fault(f'stop-size:{text}'))
-            self.assertEqual(got.numbers['stop-size'], value)
-            got = self.succeed('save', self.with_fault(f'initial-size:{text}'))
-            self.assertEqual(got.numbers['first-initial'], value)
-            got = self.succeed('save', self.with_fault(f'dirty-size:{text}'))
-            self.assertEqual(got.numbers['first-dirty'], value)
-
-    def test_under_and_wild(self):
-        true = self.succeed('save', self.keys).numbers['stop-size']
-        got = self.succeed('save', self.with_fault('stop-size:under'))
-        self.assertEqual(got.numbers['stop-size'], true // 10)
-        got = self.succeed('save', self.with_fault('stop-size:wild')).numbers
-        self.assertNotEqual(got['stop-size'], true)
-
-    def test_once(self):
-        got = self.succeed('save', self.with_fault('stop-size:7*1')).numbers
-        self.assertEqual(got['stop-size'], 7)
-        self.assertGreater(got['stop-copy-size'], MIB)
-
-    def test_calls(self):
-        for mode, call, name in (
-                ('touch', 'ioas-map', 'map'),
-                ('touch', 'ioas-alloc', 'ioas-alloc'),
-                ('touch', 'bind', 'bind'), ('touch', 'attach', 'attach'),
-                ('touch', 'region-info', 'region'),
-                ('touch', 'set-irqs', 'set-irqs'),
-                ('save', 'mig-data-size', 'mig-data-size'),
-                ('save', 'precopy-info', 'precopy-info')):
-            self.fails(mode, self.with_fault(f'{call}:ENOMEM'), name,
-                       errno.ENOMEM)
-        self.assertEqual(self.succeed('save', self.with_fault('infov2:ENOTTY'))
-                         .numbers['infov2'], 0)
-
-    def test_read_and_write(self):
-        self.fails('save', self.with_fault('read:EIO@2M'), 'read', errno.EIO)
-        self.assertGreater(self.stream.stat().st_size, MIB)
-        got = self.succeed('save', self.with_fault('read:short*5@1M'))
-        again = self.succeed('load', self.keys)
-        self.assertEqual(got.digest, again.digest)
-        self.fails('load', self.with_fault('write:EIO@2M'), 'write', errno.EIO)
-
-    def test_stall(self):
-        with subprocess.Popen([SIM, '--device',
-                               'id=g,' + self.with_fault('read:stall@1M'),
-                               '--', CLIENT, '@iommufd@', '@g@', 'save',
-                               str(self.stream)], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL) as run:
-            with self.assertRaises(subprocess.TimeoutExpired):
-                run.wait(1)
-            run.terminate()
-            self.assertEqual(run.wait(10), 128 + signal.SIGTERM)
-
-    def test_states(self):
-        got = self.fails('save', self.with_fault('state:EBUSY@stop-copy'),
-                         'mig-state', errno.EBUSY)
-        self.assertEqual(got.numbers['state'], STATES['pre-copy-p2p'])
-        got = self.fails('save', self.with_fault('state:error@pre-copy-p2p'),
-                         'mig-state', errno.EIO)
-        self.assertEqual(got.numbers['state'], STATES['error'])
-
-    def test_reinit(self):
-        got = self.succeed('save', self.with_fault('reinit:every2')).numbers
-        self.assertEqual(got['first-flags'], 0)
-        self.assertEqual(got['second-flags'], 1)
-        self.assertGreater(got['second-initial'], MIB)
-        self.assertEqual(got['second-dirty'], 0)
-        got = self.succeed('save', self.with_fault('reinit:pre-copy-p2p'))
-        self.assertEqual(got.numbers['last-flags'], 1)
-        self.assertEqual(got.digest, self.succeed('load', self.keys).digest)
-        got = self.succeed('save', self.with_fault('reinit:stop-copy')).numbers
-        self.assertGreater(got['stop-copy-size'], 2 * MIB)
-
-    def test_reinit_is_told_to_who_asked_for_it(self):
-        got = self.succeed('save', self.with_fault('reinit:every2') +
-                           ',infov2=off').numbers
-        self.assertEqual(got['second-flags'], 0)
-        self.assertEqual(got['second-initial'], 0)
-        self.assertGreater(got['second-dirty'], MIB)
-
-    def test_refusal(self):
-        self.succeed('save', self.keys)
-        for verdict, call in (('version', 'write'), ('too-long', 'write'),
-                              ('truncated', 'mig-state')):
-            got = self.fails('load', self.with_fault(f'refuse:{verdict}'),
-                             call, errno.EINVAL)
-            self.assertIn('refused', got.stderr)
-
-
-class Control(Case):
-    """Commands while the VMM runs."""
-
-    def start(self, keys):
-        self.path = pathlib.Path(self.folder.name) / 'control'
-        run = subprocess.Popen(     # pylint: disable=consider-using-with
-            [SIM, '--control', f'unix:{self.path}', '--device', f'id=g,{keys}',
-             '--', CLIENT, '@iommufd@', '@g@', 'save', str(self.stream)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.addCleanup(run.communicate)
-        self.addCleanup(run.kill)
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.addCleanup(self.sock.close)
-        for _ in range(100):
-            try:
-                self.sock.connect(str(self.path))
-                break
-            except (FileNotFoundError, ConnectionRefusedError):
-                time.sleep(0.05)
-        self.file = self.sock.makefile('rw')
-        return run
-
-    def ask(self, **request):
-        self.file.write(json.dumps(request) + '\n')
-        self.file.flush()
-        return json.loads(self.file.readline())
-
-    def wait_for(self, key, value):
-        for _ in range(100):
-            got = self.ask(command='query')['return']
-            if got[key] == value:
-                return got
-            time.sleep(0.05)
-        self.fail(f'{key} is {got[key]}, not {value}')
-        return None
-
-    def test_query_and_set(self):
-        run = self.start('state-size=4M,stop-size=1M,fault=read:stall@1M')
-        got = self.wait_for('state', 'pre-copy')
-        self.assertEqual(got['faults'], ['read:stall@1M'])
-        self.assertEqual([(m['from'], m['to']) for m in got['moves']],
-                         [('running', 'pre-copy')])
-        self.assertNotIn('digest', got)
-        self.assertEqual(self.ask(command='set', fault='none'), {'return': {}})
-        stdout, stderr = run.communicate(timeout=20)
-        self.assertIn('done 1', stdout)
-        self.assertIn('migrated with digest', stderr)
-        self.assertFalse(self.path.exists())
-
-    def test_reinit(self):
-        run = self.start('state-size=4M,stop-size=1M,fault=read:stall@3M')
-        before = self.wait_for('state', 'pre-copy')
-        while before['stream-offset'] < 3 << 20:
-            before = self.ask(command='query')['return']
-        self.assertEqual(before['initial-bytes'], 0)
-        self.ask(command='reinit')
-        after = self.ask(command='query')['return']
-        self.assertGreater(after['initial-bytes'], MIB)
-        self.assertEqual(after['dirty-bytes'], 0)
-        self.ask(command='set', fault='none', **{'read-rate': 0})
-        self.assertIn('done 1', run.communicate(timeout=20)[0])
-
-    def test_errors(self):
-        self.start('state-size=4M,stop-size=1M,fault=read:stall')
-        for request, message in (
-                ({'command': 'jump'}, 'expected query'),
-                ({'command': 'query', 'id': 'x'}, 'id of a device'),
-                ({'command': 'set', 'state-size': '1M'}, 'cannot be changed'),
-                ({'command': 'set', 'fault': 'x'}, 'POINT:WHAT')):
-            self.assertIn(message, self.ask(**request)['error'])
-        self.file.write('{"command":\n')
-        self.file.flush()
-        self.assertIn('error', json.loads(self.file.readline()))
-        self.assertEqual(self.ask(command='irq'), {'return': {}})
-
-
-def find_qemu():
-    """A QEMU for x86-64 of version 10.0 or newer, or None."""
-    path = os.environ.get('QEMU_SYSTEM_X86_64') or \
-        shutil.which('qemu-system-x86_64')
-    if not path:
-        return None
-    text = subprocess.run([path, '--version'], capture_output=True, text=True,
-                          check=False).stdout
-    version = re.search(r'version (\d+)', text)
-    return path if version and int(version.group(1)) >= 10 else None
-
-
-@unittest.skipUnless(find_qemu(), 'no qemu-system-x86_64 of version 10.0 or '
-                     'newer (QEMU_SYSTEM_X86_64 or the PATH)')
-class StockQemu(Case):
-    """QEMU saves the device's state to a file and loads it from there."""
-
-    def qemu(self, keys, *extra):
-        argv = [SIM, '--device', f'id=g,{keys}', '--', find_qemu(), '-M',
-                'q35', '-m', '64', '-display', 'none', '-nodefaults', '-S',
-                '-object', 'iommufd,id=i0,fd=@iommufd@', '-device',
-                'vfio-pci,fd=@g@,iommufd=i0,rombar=0', '-qmp', 'stdio', *extra]
-        # pylint: disable=consider-using-with
-        return subprocess.Popen(argv, stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
-
-    @staticmethod
-    def ask(run, command):
-        run.stdin.write(command + '\n')
-        run.stdin.flush()
-        while True:
-            line = run.stdout.readline()
-            if not line or '"return"' in line or '"error"' in line:
-                return line
-
-    def finish(self, run, status):
-        for _ in range(300):
-            if f'"status": "{status}"' in self.ask(
-                    run, '{"execute": "query-migrate"}'):
-                break
-            time.sleep(0.1)
-        self.ask(run, '{"execute": "quit"}')
-        _, text = run.communicate(timeout=30)
-        found = re.search(r'migrated with digest ([0-9a-f]{16})', text)
-        self.assertTrue(found, text)
-        return found.group(1)
-
-    def test_migrate(self):
-        keys = 'state-size=16M,stop-size=4M,initial-size=1M'
-        uri = f'{{"uri": "file:{self.stream}"}}'
-        source = self.qemu(keys)
-        self.ask(source, '{"execute": "qmp_capabilities"}')
-        self.ask(source, f'{{"execute": "migrate", "arguments": {uri}}}')
-        first = self.finish(source, 'completed')
-        target = self.qemu(keys, '-incoming', 'defer')
-        self.ask(target, '{"execute": "qmp_capabilities"}')
-        self.ask(target,
-                 f'{{"execute": "migrate-incoming", "arguments": {uri}}}')
-        self.assertEqual(first, self.finish(target, 'completed'))
 
 
 if __name__ == '__main__':

@@ -16,24 +16,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hw/vfio/vfio-uapi.h"
+#include "vfio-client.h"
 
 #define CHUNK (1 << 20)
-#define RAM_BYTES (4 << 20)
 
-static int iommufd, device;
-static uint32_t page_table;
-static int can_track; /* the IOMMU knows what DMA has written */
-static uint8_t *ram;
-static int32_t event;
+Vmm vmm;
 
-static void say(const char *what, uint64_t value)
+void say(const char *what, uint64_t value)
 {
     printf("%s %llu\n", what, (unsigned long long)value);
 }
 
-/* Ends the program unless @ret says that @what went well. */
-static int64_t must(const char *what, int64_t ret)
+int64_t must(const char *what, int64_t ret)
 {
     if (ret < 0) {
         printf("failed %s %d\n", what, errno);
@@ -42,7 +36,7 @@ static int64_t must(const char *what, int64_t ret)
     return ret;
 }
 
-static int64_t feature(uint32_t flags, void *data, size_t len)
+int64_t feature(uint32_t flags, void *data, size_t len)
 {
     uint64_t buf[16] = {0};
     struct vfio_device_feature *f = (void *)buf;
@@ -53,7 +47,7 @@ static int64_t feature(uint32_t flags, void *data, size_t len)
     if (len) {
         memcpy(f->data, data, len);
     }
-    ret = ioctl(device, VFIO_DEVICE_FEATURE, f);
+    ret = ioctl(vmm.device, VFIO_DEVICE_FEATURE, f);
     if (!ret && len) {
         memcpy(data, f->data, len);
     }
@@ -83,7 +77,7 @@ static unsigned get_state(void)
     return s.device_state;
 }
 
-static void set_state(unsigned state, int *data_fd)
+void set_state(unsigned state, int *data_fd)
 {
     if (try_state(state, data_fd)) {
         int err = errno;
@@ -94,56 +88,42 @@ static void set_state(unsigned state, int *data_fd)
     }
 }
 
-static void realize_iommu(void)
-{
-    struct vfio_device_bind_iommufd bind = {sizeof(bind), 0, iommufd};
-    struct iommu_ioas_alloc ioas = {sizeof(ioas)};
-    struct iommu_hw_info info = {sizeof(info)};
-    struct iommu_hwpt_alloc hwpt = {sizeof(hwpt)};
-    struct vfio_device_attach_iommufd_pt attach = {sizeof(attach)};
-    struct iommu_iova_range found[8];
-    struct iommu_ioas_iova_ranges ranges = {sizeof(ranges)};
-    struct iommu_ioas_map map = {sizeof(map)};
-
-    ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    say("unknown-ioctl", ioctl(iommufd, _IO(';', 0x92), &ioas) ? errno : 0);
-    must("bind", ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind));
-    must("ioas-alloc", ioctl(iommufd, IOMMU_IOAS_ALLOC, &ioas));
-    info.dev_id = hwpt.dev_id = bind.out_devid;
-    must("hw-info", ioctl(iommufd, IOMMU_GET_HW_INFO, &info));
-    can_track = info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING;
-    hwpt.pt_id = ioas.out_ioas_id;
-    hwpt.flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
-    if (!can_track) {
-        say("hwpt-with-tracking",
-            ioctl(iommufd, IOMMU_HWPT_ALLOC, &hwpt) ? errno : 0);
-        hwpt.flags = 0;
-    }
-    must("hwpt-alloc", ioctl(iommufd, IOMMU_HWPT_ALLOC, &hwpt));
-    page_table = attach.pt_id = hwpt.out_hwpt_id;
-    must("attach", ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
-    ranges.ioas_id = ioas.out_ioas_id;
-    say("ranges-too-small",
-        ioctl(iommufd, IOMMU_IOAS_IOVA_RANGES, &ranges) ? errno : 0);
-    ranges.allowed_iovas = (uintptr_t)found;
-    must("ranges", ioctl(iommufd, IOMMU_IOAS_IOVA_RANGES, &ranges));
-    map.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-                IOMMU_IOAS_MAP_WRITEABLE;
-    map.ioas_id = ioas.out_ioas_id;
-    map.user_va = (uintptr_t)ram;
-    map.length = RAM_BYTES;
-    must("map", ioctl(iommufd, IOMMU_IOAS_MAP, &map));
-    say("map-twice", ioctl(iommufd, IOMMU_IOAS_MAP, &map) ? errno : 0);
-}
-
 static struct vfio_region_info region(unsigned index)
 {
     struct vfio_region_info info = {sizeof(info), .index = index};
 
-    must("region", ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info));
+    must("region", ioctl(vmm.device, VFIO_DEVICE_GET_REGION_INFO, &info));
     return info;
+}
+
+/* Interrupt @index goes to an eventfd; @action is one of VFIO_IRQ_SET_*. */
+static int32_t set_irq(unsigned index, uint32_t action)
+{
+    const struct vfio_irq_set set = {
+        sizeof(set) + sizeof(int32_t), VFIO_IRQ_SET_DATA_EVENTFD | action,
+        index, 0, 1};
+    int32_t fd = must("eventfd", eventfd(0, EFD_NONBLOCK));
+    uint8_t irq[sizeof(set) + sizeof(fd)];
+
+    memcpy(irq, &set, sizeof(set));
+    memcpy(irq + sizeof(set), &fd, sizeof(fd));
+    must("set-irqs", ioctl(vmm.device, VFIO_DEVICE_SET_IRQS, irq));
+    return fd;
+}
+
+static void ring_doorbell(void)
+{
+    const uint32_t word = 1;
+
+    must("doorbell", pwrite(vmm.device, &word, 4, region(0).offset + 4));
+}
+
+/* How often an eventfd has been written. */
+static uint64_t count_of(int fd)
+{
+    uint64_t events = 0;
+
+    return read(fd, &events, sizeof(events)) < 0 ? 0 : events;
 }
 
 /* Config space, both BARs, and an interrupt from a doorbell. */
@@ -151,30 +131,22 @@ static void touch(void)
 {
     struct vfio_region_info config = region(VFIO_PCI_CONFIG_REGION_INDEX);
     struct vfio_region_info trapped = region(0), mapped = region(2);
-    const struct vfio_irq_set set = {
-        sizeof(set) + sizeof(int32_t),
-        VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-        VFIO_PCI_MSIX_IRQ_INDEX, 0, 1};
-    uint8_t irq[sizeof(set) + sizeof(event)];
     uint32_t word = 1;
     uint64_t events = 0;
     uint32_t *bar;
 
-    event = eventfd(0, EFD_NONBLOCK);
-    memcpy(irq, &set, sizeof(set));
-    memcpy(irq + sizeof(set), &event, sizeof(event));
-    must("config", pread(device, &word, 4, config.offset));
+    vmm.event = set_irq(VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_TRIGGER);
+    must("config", pread(vmm.device, &word, 4, config.offset));
     say("id", word);
-    must("set-irqs", ioctl(device, VFIO_DEVICE_SET_IRQS, irq));
-    must("doorbell", pwrite(device, &word, 4, trapped.offset + 4));
-    must("interrupt", read(event, &events, sizeof(events)));
-    must("count", pread(device, &word, 4, trapped.offset + 8));
+    ring_doorbell();
+    must("interrupt", read(vmm.event, &events, sizeof(events)));
+    must("count", pread(vmm.device, &word, 4, trapped.offset + 8));
     say("doorbells", word);
-    bar = mmap(NULL, mapped.size, PROT_READ | PROT_WRITE, MAP_SHARED, device,
-               mapped.offset);
+    bar = mmap(NULL, mapped.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+               vmm.device, mapped.offset);
     must("mmap", bar == MAP_FAILED ? -1 : 0);
     bar[5] = 0x12345678;
-    must("bar-read", pread(device, &word, 4, mapped.offset + 20));
+    must("bar-read", pread(vmm.device, &word, 4, mapped.offset + 20));
     say("bar", word);
 }
 
@@ -182,7 +154,7 @@ static uint64_t events_of(void)
 {
     uint64_t events = 0;
 
-    must("interrupt", read(event, &events, sizeof(events)));
+    must("interrupt", read(vmm.event, &events, sizeof(events)));
     return events;
 }
 
@@ -228,7 +200,7 @@ static void precopy_info(int data, const char *name)
     say(text, info.flags);
 }
 
-/* What a guest leaves in the device, and what it finds there. */
+/* What a guest leaves in the vmm.device, and what it finds there. */
 static void leave_traces(void)
 {
     uint64_t trapped = region(0).offset;
@@ -237,16 +209,16 @@ static void leave_traces(void)
     const uint32_t scratch = 0xfeedf00d, vector = 0xfee00000;
     const uint16_t command = 6;
     uint32_t *bar = mmap(NULL, mapped.size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                         device, mapped.offset);
+                         vmm.device, mapped.offset);
 
     must("mmap", bar == MAP_FAILED ? -1 : 0);
     bar[mapped.size / 8] = 0xcafe;
     bar[mapped.size / 4 - 1] = 0xbabe;
-    must("scratch", pwrite(device, &scratch, 4, trapped + 12));
-    must("msix", pwrite(device, &vector, 4, trapped + 0x8010));
-    must("command", pwrite(device, &command, 2, config + 4));
+    must("scratch", pwrite(vmm.device, &scratch, 4, trapped + 12));
+    must("msix", pwrite(vmm.device, &vector, 4, trapped + 0x8010));
+    must("command", pwrite(vmm.device, &command, 2, config + 4));
     for (int i = 0; i < 3; i++) {
-        must("doorbell", pwrite(device, &scratch, 4, trapped + 4));
+        must("doorbell", pwrite(vmm.device, &scratch, 4, trapped + 4));
     }
 }
 
@@ -256,20 +228,20 @@ static void find_traces(void)
     uint64_t config = region(VFIO_PCI_CONFIG_REGION_INDEX).offset;
     struct vfio_region_info mapped = region(2);
     const uint32_t *bar = mmap(NULL, mapped.size, PROT_READ, MAP_SHARED,
-                               device, mapped.offset);
+                               vmm.device, mapped.offset);
     uint32_t word = 0;
 
     must("mmap", bar == MAP_FAILED ? -1 : 0);
     say("bar-middle", bar[mapped.size / 8]);
     say("bar-end", bar[mapped.size / 4 - 1]);
     say("bar-start", bar[0]);
-    must("scratch", pread(device, &word, 4, trapped + 12));
+    must("scratch", pread(vmm.device, &word, 4, trapped + 12));
     say("scratch", word);
-    must("msix", pread(device, &word, 4, trapped + 0x8010));
+    must("msix", pread(vmm.device, &word, 4, trapped + 0x8010));
     say("msix", word);
-    must("count", pread(device, &word, 4, trapped + 8));
+    must("count", pread(vmm.device, &word, 4, trapped + 8));
     say("doorbells", word);
-    must("command", pread(device, &word, 4, config + 4));
+    must("command", pread(vmm.device, &word, 4, config + 4));
     say("command", word & 0xffff);
 }
 
@@ -314,112 +286,35 @@ static void load(const char *path)
     set_state(VFIO_DEVICE_STATE_RUNNING, NULL);
 }
 
-#define RAM_PAGES (RAM_BYTES / 4096)
-
-static void set_logging(int on)
+static void intx(void)
 {
-    struct vfio_device_feature_dma_logging_range range = {0, RAM_BYTES};
-    struct vfio_device_feature_dma_logging_control control = {
-        4096, 1, 0, (uintptr_t)&range};
-    struct iommu_hwpt_set_dirty_tracking tracking = {
-        sizeof(tracking), on ? IOMMU_HWPT_DIRTY_TRACKING_ENABLE : 0,
-        page_table, 0};
+    const struct vfio_irq_set set = {
+        sizeof(set), VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
+        VFIO_PCI_INTX_IRQ_INDEX, 0, 1};
+    const uint64_t one = 1;
+    int unmask;
 
-    if (can_track) {
-        must("set-dirty-tracking",
-             ioctl(iommufd, IOMMU_HWPT_SET_DIRTY_TRACKING, &tracking));
-    } else if (on) {
-        must("dma-start", feature(VFIO_DEVICE_FEATURE_SET |
-                                      VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
-                                  &control, sizeof(control)));
-    } else {
-        must("dma-stop", feature(VFIO_DEVICE_FEATURE_SET |
-                                     VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
-                                 NULL, 0));
+    vmm.event = set_irq(VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_TRIGGER);
+    ring_doorbell();
+    say("first", count_of(vmm.event));
+    ring_doorbell();
+    say("while-masked", count_of(vmm.event));
+    must("unmask", ioctl(vmm.device, VFIO_DEVICE_SET_IRQS, &set));
+    say("unmasked", count_of(vmm.event));
+    ring_doorbell();
+    unmask = set_irq(VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_UNMASK);
+    must("unmask-event", write(unmask, &one, sizeof(one)));
+    for (int i = 0; i < 200; i++) {
+        uint64_t events = count_of(vmm.event);
+
+        if (events) {
+            say("unmasked-by-event", events);
+            return;
+        }
+        usleep(10000);
     }
-}
-
-/* What the log says of all of RAM; how many bits are set. */
-static unsigned read_log(uint64_t *bitmap, uint32_t flags)
-{
-    struct vfio_device_feature_dma_logging_report report = {
-        0, RAM_BYTES, 4096, (uintptr_t)bitmap};
-    struct iommu_hwpt_get_dirty_bitmap get = {
-        sizeof(get), page_table, flags, 0, 0, RAM_BYTES, 4096,
-        (uintptr_t)bitmap};
-    unsigned set = 0;
-
-    memset(bitmap, 0, RAM_PAGES / 8);
-    if (can_track) {
-        must("get-dirty-bitmap",
-             ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get));
-    } else {
-        must("dma-report", feature(VFIO_DEVICE_FEATURE_GET |
-                                       VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
-                                   &report, sizeof(report)));
-    }
-    for (unsigned i = 0; i < RAM_PAGES; i++) {
-        set += bitmap[i / 64] >> (i % 64) & 1;
-    }
-    return set;
-}
-
-/* Every page that changed is in the log, and no other. */
-static void dma(void)
-{
-    uint64_t bitmap[RAM_PAGES / 64];
-    unsigned changed = 0, differ = 0;
-
-    set_state(VFIO_DEVICE_STATE_STOP, NULL);
-    memset(ram, 0, RAM_BYTES);
-    set_logging(1);
-    set_state(VFIO_DEVICE_STATE_RUNNING, NULL);
-    usleep(200000);
-    set_state(VFIO_DEVICE_STATE_STOP, NULL);
-    if (can_track) {
-        say("kept", read_log(bitmap, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR));
-    }
-    say("logged", read_log(bitmap, 0));
-    for (unsigned i = 0; i < RAM_PAGES; i++) {
-        int is_changed = ram[i * 4096] || ram[i * 4096 + 1];
-
-        changed += is_changed;
-        differ += is_changed != (int)(bitmap[i / 64] >> (i % 64) & 1);
-    }
-    say("changed", changed);
-    say("differ", differ);
-    say("logged-again", read_log(bitmap, 0));
-    set_logging(0);
-}
-
-/* What iommufd refuses of dirty tracking. */
-static void tracking(void)
-{
-    uint64_t bitmap[RAM_PAGES / 64];
-    struct iommu_hwpt_get_dirty_bitmap get = {
-        sizeof(get), page_table, 0, 0, 0, RAM_BYTES, 4096, (uintptr_t)bitmap};
-    struct iommu_destroy destroy = {sizeof(destroy), page_table};
-
-    say("before-it-is-on",
-        ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get) ? errno : 0);
-    set_logging(1);
-    get.length = 2 * RAM_BYTES;
-    say("not-mapped",
-        ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get) ? errno : 0);
-    get.length = UINT64_MAX;
-    get.iova = 4096;
-    say("wraps", ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get) ? errno : 0);
-    get.iova = 0;
-    get.length = RAM_BYTES;
-    get.page_size = 3 * 4096;
-    say("odd-page",
-        ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get) ? errno : 0);
-    get.page_size = 4096;
-    get.flags = 2;
-    say("unknown-flag",
-        ioctl(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &get) ? errno : 0);
-    say("destroyed-in-use",
-        ioctl(iommufd, IOMMU_DESTROY, &destroy) ? errno : 0);
+    errno = ETIMEDOUT;
+    must("unmask-event", -1);
 }
 
 static void cancel(void)
@@ -437,15 +332,15 @@ static void descriptors(void)
 {
     struct vfio_region_info config = region(VFIO_PCI_CONFIG_REGION_INDEX);
     uint32_t word = 0;
-    int copy = must("dup", dup(device));
+    int copy = must("dup", dup(vmm.device));
 
     must("config-dup", pread(copy, &word, 4, config.offset));
     say("id-dup", word);
-    copy = must("fcntl", fcntl(device, F_DUPFD_CLOEXEC, 0));
-    must("close", close(device));
+    copy = must("fcntl", fcntl(vmm.device, F_DUPFD_CLOEXEC, 0));
+    must("close", close(vmm.device));
     must("config-fcntl", pread(copy, &word, 4, config.offset));
     say("id-fcntl", word);
-    say("closed", ioctl(device, VFIO_DEVICE_RESET) ? errno : 0);
+    say("closed", ioctl(vmm.device, VFIO_DEVICE_RESET) ? errno : 0);
 }
 
 int main(int argc, char **argv)
@@ -456,9 +351,7 @@ int main(int argc, char **argv)
     if (argc < 4) {
         return 2;
     }
-    iommufd = atoi(argv[1]);
-    device = atoi(argv[2]);
-    realize_iommu();
+    realize(argv);
     if (!strcmp(mode, "touch")) {
         touch();
     } else if (!strcmp(mode, "save")) {
@@ -468,8 +361,20 @@ int main(int argc, char **argv)
     } else if (!strcmp(mode, "save-touched")) {
         leave_traces();
         save(argv[4]);
+    } else if (!strcmp(mode, "intx")) {
+        intx();
+    } else if (!strcmp(mode, "save-intx")) {
+        set_irq(VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_TRIGGER);
+        ring_doorbell();
+        ring_doorbell();
+        save(argv[4]);
+    } else if (!strcmp(mode, "load-intx")) {
+        load(argv[4]);
+        vmm.event = set_irq(VFIO_PCI_INTX_IRQ_INDEX,
+                            VFIO_IRQ_SET_ACTION_TRIGGER);
+        say("arrived", events_of());
     } else if (!strcmp(mode, "load-touched")) {
-        *(uint32_t *)mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, device,
+        *(uint32_t *)mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, vmm.device,
                           region(2).offset) = 1;
         load(argv[4]);
         find_traces();
@@ -481,6 +386,8 @@ int main(int argc, char **argv)
         dma();
     } else if (!strcmp(mode, "tracking")) {
         tracking();
+    } else if (!strcmp(mode, "container")) {
+        container_limits();
     } else if (!strcmp(mode, "cancel")) {
         cancel();
     } else if (!strcmp(mode, "descriptors")) {

@@ -32,6 +32,17 @@ static const struct {
     {SIM_FILE_DEVICE, VFIO_DEVICE_RESET, "reset"},
     {SIM_FILE_DEVICE, VFIO_DEVICE_FEATURE, "feature"},
     {SIM_FILE_DATA, VFIO_MIG_GET_PRECOPY_INFO, "precopy-info"},
+    {SIM_FILE_CONTAINER, VFIO_GET_API_VERSION, "api-version"},
+    {SIM_FILE_CONTAINER, VFIO_CHECK_EXTENSION, "check-extension"},
+    {SIM_FILE_CONTAINER, VFIO_SET_IOMMU, "set-iommu"},
+    {SIM_FILE_CONTAINER, VFIO_IOMMU_GET_INFO, "iommu-info"},
+    {SIM_FILE_CONTAINER, VFIO_IOMMU_MAP_DMA, "map-dma"},
+    {SIM_FILE_CONTAINER, VFIO_IOMMU_UNMAP_DMA, "unmap-dma"},
+    {SIM_FILE_CONTAINER, VFIO_IOMMU_DIRTY_PAGES, "dirty-pages"},
+    {SIM_FILE_GROUP, VFIO_GROUP_GET_STATUS, "group-status"},
+    {SIM_FILE_GROUP, VFIO_GROUP_SET_CONTAINER, "set-container"},
+    {SIM_FILE_GROUP, VFIO_GROUP_UNSET_CONTAINER, "unset-container"},
+    {SIM_FILE_GROUP, VFIO_GROUP_GET_DEVICE_FD, "get-device-fd"},
 };
 
 static const struct {
@@ -53,6 +64,8 @@ const char *sim_file_kind_name(SimFileKind kind)
         [SIM_FILE_IOMMUFD] = "iommufd",
         [SIM_FILE_DEVICE] = "device",
         [SIM_FILE_DATA] = "data",
+        [SIM_FILE_CONTAINER] = "container",
+        [SIM_FILE_GROUP] = "group",
     };
 
     return names[kind];

@@ -14,9 +14,12 @@ typedef enum SimFileKind {
     SIM_FILE_IOMMUFD,
     SIM_FILE_DEVICE,
     SIM_FILE_DATA,
+    SIM_FILE_CONTAINER,
+    SIM_FILE_GROUP,
+    SIM_FILE_KINDS
 } SimFileKind;
 
-/* "iommufd", "device", "data". */
+/* "iommufd", "device", "data", "container", "group". */
 const char *sim_file_kind_name(SimFileKind kind);
 
 /* The name of an ioctl on a file of @kind; NULL if it is not known there. */

@@ -12,7 +12,7 @@
 
 #include "config-host.h"
 #include "control.h"
-#include "vfio-device.h"
+#include "sim-host.h"
 
 #define EXIT_USAGE 125
 
@@ -32,7 +32,8 @@ static void print_help(void)
            "[--device ...] -- COMMAND [ARG...]\n"
            "Runs COMMAND as if the host had VFIO PCI devices that can "
            "migrate.\n"
-           "In every ARG, @iommufd@ and @ID@ become descriptor numbers.\n\n"
+           "In every ARG, @iommufd@ and @ID@ become descriptor numbers, "
+           "@ID:sysfs@ the\nfolder of a device.\n\n"
            "Options:\n"
            "  --control unix:PATH  take commands there\n"
            "  --log FILE           write a line for each call answered\n"
@@ -109,30 +110,6 @@ static bool parse(Arguments *a, int argc, char **argv, Error **errp)
     return true;
 }
 
-/* COMMAND's arguments with @iommufd@ and @ID@ replaced. */
-static char **fill_in(char **command, Supervisor *s, const SimFile *iommufd,
-                      GPtrArray *devices)
-{
-    char **argv = g_strdupv(command);
-
-    for (unsigned i = 0; argv[i]; i++) {
-        for (guint n = 0; n <= devices->len; n++) {
-            const SimDevice *d =
-                n ? g_ptr_array_index(devices, n - 1) : NULL;
-            g_autofree char *name =
-                g_strdup_printf("@%s@", d ? d->options->id : "iommufd");
-            g_auto(GStrv) parts = g_strsplit(argv[i], name, -1);
-            g_autofree char *number =
-                g_strdup_printf("%d", supervisor_slot(s, d ? d->file
-                                                           : iommufd));
-
-            g_free(argv[i]);
-            argv[i] = g_strjoinv(number, parts);
-        }
-    }
-    return argv;
-}
-
 static void report(SimDevice *d)
 {
     uint64_t digest;
@@ -150,94 +127,42 @@ static void report(SimDevice *d)
     g_mutex_unlock(&d->lock);
 }
 
-/* The iommufd belongs to all devices: a fault of any of them strikes. */
-static int iommu_fault(void *opaque, const char *name)
-{
-    GPtrArray *devices = opaque;
-    int ret = 0;
-
-    for (guint i = 0; i < devices->len && !ret; i++) {
-        ret = sim_device_fault(g_ptr_array_index(devices, i), name);
-    }
-    return ret;
-}
-
-static int64_t iommu_ioctl(SimCall *call, SimFile *file, uint32_t cmd,
-                           uint64_t arg)
-{
-    return sim_iommu_ioctl(file->opaque, call, cmd, arg);
-}
-
-static int64_t iommu_access(SimCall *call, SimFile *file, uint64_t addr,
-                            uint64_t len, int64_t offset)
-{
-    (void)call;
-    (void)file;
-    (void)addr;
-    (void)len;
-    (void)offset;
-    return -EINVAL;
-}
-
 static int run(Arguments *a, int log_fd, Error **errp)
 {
-    const SimFileOps ops[] = {
-        [SIM_FILE_IOMMUFD] = {iommu_ioctl, iommu_access, iommu_access},
-        [SIM_FILE_DEVICE] = sim_device_ops,
-        [SIM_FILE_DATA] = sim_data_ops,
-    };
-    g_autoptr(GPtrArray) devices = g_ptr_array_new();
-    Supervisor *s = supervisor_new(ops, log_fd, errp);
+    SimHost *h = sim_host_new(a->devices, log_fd, errp);
     SimControl *control = NULL;
-    SimIommu *iommu;
-    SimFile *iommufd;
+    char **argv = NULL;
     int status = -1;
 
-    if (!s) {
+    if (!h) {
         return -1;
     }
-    iommu = sim_iommu_new(iommu_fault, devices);
-    iommufd = supervisor_add_file(s, SIM_FILE_IOMMUFD, iommu, 0, errp);
-    while (iommufd && a->devices->len) {
-        SimDevice *d = sim_device_new(
-            s, g_ptr_array_steal_index(a->devices, 0), errp);
-
-        if (!d) {
-            goto out;
-        }
-        g_ptr_array_add(devices, d);
+    if (a->control && !(control = sim_control_new(a->control, h->devices,
+                                                  errp))) {
+        goto out;
     }
-    if (iommufd && a->control) {
-        control = sim_control_new(a->control, devices, errp);
+    argv = sim_host_fill_in(h, a->command, errp);
+    if (!argv || !supervisor_start(h->supervisor, argv, errp)) {
+        goto out;
     }
-    if (iommufd && !a->control == !control) {
-        g_auto(GStrv) argv = fill_in(a->command, s, iommufd, devices);
-
-        if (supervisor_start(s, argv, errp)) {
-            if (control) {
-                sim_control_start(control);
-            }
-            for (guint i = 0; i < devices->len; i++) {
-                sim_dma_start(g_ptr_array_index(devices, i));
-            }
-            status = supervisor_wait(s);
-            for (guint i = 0; i < devices->len; i++) {
-                sim_dma_stop(g_ptr_array_index(devices, i));
-            }
-        }
+    if (control) {
+        sim_control_start(control);
+    }
+    for (guint i = 0; i < h->devices->len; i++) {
+        sim_dma_start(g_ptr_array_index(h->devices, i));
+    }
+    status = supervisor_wait(h->supervisor);
+    for (guint i = 0; i < h->devices->len; i++) {
+        sim_dma_stop(g_ptr_array_index(h->devices, i));
     }
 out:
     sim_control_free(control);
-    supervisor_stop(s);
-    for (guint i = 0; i < devices->len; i++) {
-        SimDevice *d = g_ptr_array_index(devices, i);
-
-        if (status >= 0) {
-            report(d);
-        }
-        sim_device_free(d);
+    sim_host_stop(h);
+    for (guint i = 0; status >= 0 && i < h->devices->len; i++) {
+        report(g_ptr_array_index(h->devices, i));
     }
-    sim_iommu_free(iommu);
+    sim_host_free(h);
+    g_strfreev(argv);
     return status;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "supervisor-priv.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,9 +21,6 @@
 #include <unistd.h>
 
 #include "kvm-names.h"
-
-/* A call that is not about one of our files: the kernel does it. */
-#define CONTINUE INT64_MIN
 
 #define ALIVE_CHECK_NS 100000000
 
@@ -147,16 +145,35 @@ static int plant(SimCall *call, int fd, bool cloexec)
     return ret;
 }
 
-int sim_call_plant(SimCall *call, SimFile *file)
+int sim_call_plant(SimCall *call, SimFile *file, bool keep)
 {
     int number = plant(call, file->fd, true);
 
-    if (number >= 0) {
+    if (number >= 0 && !keep) {
         /* Known by its inode from here on. */
         close(file->fd);
         file->fd = -1;
     }
     return number;
+}
+
+bool sim_call_has_file(SimCall *call, const SimFile *file)
+{
+    g_autofree char *path =
+        g_strdup_printf("/proc/%d/fd", sim_call_process(call));
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    bool found = false;
+    struct stat st;
+
+    while (folder && !found && (entry = readdir(folder))) {
+        found = !fstatat(dirfd(folder), entry->d_name, &st, 0) &&
+                st.st_ino == file->ino && st.st_dev == file->dev;
+    }
+    if (folder) {
+        closedir(folder);
+    }
+    return found && sim_call_alive(call);
 }
 
 bool sim_call_sleep(SimCall *call, int64_t until_ns)
@@ -204,7 +221,7 @@ static int64_t answer_kvm(SimCall *call, int device_fd, uint64_t arg)
          attr.attr != SIM_KVM_VFIO_FILE_DEL) ||
         sim_call_get(call, attr.addr, &fd, sizeof(fd)) ||
         !sim_call_find(call, fd)) {
-        return CONTINUE;
+        return SIM_CONTINUE;
     }
     return 0;
 }
@@ -254,14 +271,19 @@ static int64_t answer_vector(SimCall *call, SimFile *file, bool is_write,
 static int64_t answer(SimCall *call, int nr, const uint64_t *args)
 {
     const SimFileOps *ops;
-    SimFile *file = sim_call_find(call, args[0]);
+    SimFile *file;
     const char *what;
     int64_t ret;
 
+    ret = supervisor_answer_path(call, nr, args);
+    if (ret != SIM_CONTINUE) {
+        return ret;
+    }
+    file = sim_call_find(call, args[0]);
     if (!file) {
         return nr == SYS_ioctl && (uint32_t)args[1] == SIM_KVM_SET_DEVICE_ATTR
                    ? answer_kvm(call, args[0], args[2])
-                   : CONTINUE;
+                   : SIM_CONTINUE;
     }
     ops = &call->supervisor->ops[file->kind];
     switch (nr) {
@@ -302,8 +324,12 @@ static int64_t answer(SimCall *call, int nr, const uint64_t *args)
         ret = answer_dup(call, args[0],
                          nr == SYS_fcntl && args[1] == F_DUPFD_CLOEXEC);
         break;
+    case SYS_fstat:
+    case SYS_newfstatat:
+    case SYS_statx:
+        return supervisor_answer_fstat(call, file, nr, args);
     default:
-        return CONTINUE;
+        return SIM_CONTINUE;
     }
     log_call(call, file, what, nr == SYS_ioctl ? args[1] : args[2], ret);
     return ret;
@@ -320,7 +346,7 @@ void supervisor_answer(Supervisor *s, const struct seccomp_notif *req,
         args[i] = req->data.args[i];
     }
     ret = answer(&call, req->data.nr, args);
-    if (ret == CONTINUE) {
+    if (ret == SIM_CONTINUE) {
         resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     } else if (ret < 0) {
         resp->error = ret;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The seccomp filter: all ioctls of VFIO's and iommufd's type, one of KVM's,
- * and what reads, writes or duplicates a descriptor in the range of the slots.
- * Runs before there are threads.
+ * and what reads, writes, duplicates or asks about a descriptor in the range of
+ * the slots; and all that names a path, if there are paths. Runs before there
+ * are threads.
  */
 #include "supervisor-priv.h"
 
@@ -22,7 +23,8 @@ static int add_rules(Supervisor *s, scmp_filter_ctx ctx)
         SCMP_SYS(read),    SCMP_SYS(write),   SCMP_SYS(pread64),
         SCMP_SYS(pwrite64), SCMP_SYS(readv),  SCMP_SYS(writev),
         SCMP_SYS(preadv),  SCMP_SYS(pwritev), SCMP_SYS(preadv2),
-        SCMP_SYS(pwritev2), SCMP_SYS(dup),
+        SCMP_SYS(pwritev2), SCMP_SYS(dup),    SCMP_SYS(fstat),
+        SCMP_SYS(newfstatat), SCMP_SYS(statx),
     };
     const uint64_t mask = 0xffffffff & ~(uint64_t)(SIM_SLOTS - 1);
     int ret;
@@ -44,6 +46,11 @@ static int add_rules(Supervisor *s, scmp_filter_ctx ctx)
                                SCMP_A0(SCMP_CMP_MASKED_EQ, mask, s->base),
                                SCMP_A1(SCMP_CMP_EQ,
                                        i ? F_DUPFD_CLOEXEC : F_DUPFD));
+    }
+    for (unsigned i = 0; !ret && s->nodes->len &&
+                         supervisor_path_call(i) >= 0; i++) {
+        ret = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, supervisor_path_call(i),
+                               0);
     }
     return ret;
 }

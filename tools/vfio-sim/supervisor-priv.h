@@ -13,10 +13,22 @@
 
 #define SIM_WORKERS 6
 
+/* The answer to a call that is not about ours: the kernel does it. */
+#define SIM_CONTINUE INT64_MIN
+
+typedef struct SimNode {
+    char *path;
+    uint64_t rdev;
+    int64_t (*open)(SimCall *call, void *opaque);
+    void *opaque;
+} SimNode;
+
 struct Supervisor {
     const SimFileOps *ops;
     int log_fd;
     int base; /* number of the first slot */
+    int handed_on; /* how many slots COMMAND has from the start */
+    GPtrArray *nodes; /* of SimNode */
 
     /* set while there is one thread */
     struct sock_fprog program;
@@ -40,5 +52,13 @@ bool supervisor_make_filter(Supervisor *s, Error **errp);
 /* supervisor-calls.c: answers one call. */
 void supervisor_answer(Supervisor *s, const struct seccomp_notif *req,
                        struct seccomp_notif_resp *resp);
+
+/* supervisor-paths.c: calls that name a path, or ask what a file is. */
+void supervisor_free_node(void *node);
+/* The number of the @i-th call that names a path; -1 behind the last. */
+int supervisor_path_call(unsigned i);
+int64_t supervisor_answer_path(SimCall *call, int nr, const uint64_t *args);
+int64_t supervisor_answer_fstat(SimCall *call, const SimFile *file, int nr,
+                                const uint64_t *args);
 
 #endif

@@ -45,6 +45,7 @@ Supervisor *supervisor_new(const SimFileOps *ops, int log_fd, Error **errp)
     s->log_fd = log_fd;
     s->listener = s->stop_fd = s->pid_fd = -1;
     s->files = g_ptr_array_new();
+    s->nodes = g_ptr_array_new_with_free_func(supervisor_free_node);
     g_mutex_init(&s->receive_lock);
     g_mutex_init(&s->files_lock);
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < 4 * SIM_SLOTS) {
@@ -60,9 +61,6 @@ Supervisor *supervisor_new(const SimFileOps *ops, int log_fd, Error **errp)
                          "(Linux 5.19 or newer is needed)");
         goto fail;
     }
-    if (!supervisor_make_filter(s, errp)) {
-        goto fail;
-    }
     return s;
 fail:
     supervisor_stop(s);
@@ -76,6 +74,7 @@ SimFile *supervisor_add_file(Supervisor *s, SimFileKind kind, void *opaque,
     struct stat st;
 
     file->kind = kind;
+    file->slot = -1;
     file->opaque = opaque;
     file->fd = memfd_create("vfio-sim", MFD_CLOEXEC);
     if (file->fd < 0 || ftruncate(file->fd, size) || fstat(file->fd, &st)) {
@@ -95,13 +94,17 @@ SimFile *supervisor_add_file(Supervisor *s, SimFileKind kind, void *opaque,
     return file;
 }
 
-int supervisor_slot(Supervisor *s, const SimFile *file)
+int supervisor_hand_on(Supervisor *s, SimFile *file, Error **errp)
 {
-    guint index;
-
-    return g_ptr_array_find(s->files, file, &index) && index < SIM_SLOTS
-               ? s->base + (int)index
-               : -1;
+    if (file->slot < 0 && s->handed_on == SIM_SLOTS / 2) {
+        error_setg(errp, "at most %d descriptors can be handed on",
+                   SIM_SLOTS / 2);
+        return -1;
+    }
+    if (file->slot < 0) {
+        file->slot = s->base + s->handed_on++;
+    }
+    return file->slot;
 }
 
 static void run_command(Supervisor *s, char **argv, const sigset_t *mask,
@@ -113,7 +116,7 @@ static void run_command(Supervisor *s, char **argv, const sigset_t *mask,
     for (guint i = 0; i < s->files->len; i++) {
         SimFile *file = g_ptr_array_index(s->files, i);
 
-        if (dup2(file->fd, s->base + i) < 0) {
+        if (file->slot >= 0 && dup2(file->fd, file->slot) < 0) {
             _exit(EXIT_NOT_STARTED);
         }
     }
@@ -217,9 +220,7 @@ bool supervisor_start(Supervisor *s, char **argv, Error **errp)
     sigset_t ours, before;
     bool ok = false;
 
-    if (s->files->len > SIM_SLOTS / 2) {
-        error_setg(errp, "%u descriptors: at most %d can be handed on",
-                   s->files->len, SIM_SLOTS / 2);
+    if (!supervisor_make_filter(s, errp)) {
         return false;
     }
     if (pipe2(report, O_CLOEXEC) || pipe2(go, O_CLOEXEC) ||
@@ -322,6 +323,7 @@ void supervisor_stop(Supervisor *s)
         g_free(file);
     }
     g_ptr_array_unref(s->files);
+    g_ptr_array_unref(s->nodes);
     for (int i = 0; i < 3; i++) {
         int fd = i == 0 ? s->listener : i == 1 ? s->stop_fd : s->pid_fd;
 

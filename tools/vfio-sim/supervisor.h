@@ -28,7 +28,9 @@ typedef struct SimFile {
     SimFileKind kind;
     void *opaque;     /* the device or the iommufd */
     unsigned session; /* SIM_FILE_DATA: which data stream */
-    int fd;           /* our own; -1 once it is planted */
+    int slot;         /* in which COMMAND inherits it; -1: it does not */
+    int fd;           /* our own; -1 once it is only the caller's */
+    uint64_t rdev;    /* what fstat() says: a device of that number; 0: no */
     uint64_t dev, ino;
 } SimFile;
 
@@ -59,8 +61,21 @@ Supervisor *supervisor_new(const SimFileOps *ops, int log_fd, Error **errp);
 SimFile *supervisor_add_file(Supervisor *s, SimFileKind kind, void *opaque,
                              uint64_t size, Error **errp);
 
-/* The number that a file added before supervisor_start() has in COMMAND. */
-int supervisor_slot(Supervisor *s, const SimFile *file);
+/*
+ * COMMAND inherits a descriptor of @file: its number there, the same each time;
+ * -1 with @errp set if they are too many. Before supervisor_start().
+ */
+int supervisor_hand_on(Supervisor *s, SimFile *file, Error **errp);
+
+/*
+ * Adds a path that exists for COMMAND: a character device @rdev, opening which
+ * calls @open in a worker (a descriptor's number, or -errno), or a folder, if
+ * both are 0. Before supervisor_start(); calls about paths are only trapped if
+ * there is such a path.
+ */
+void supervisor_add_node(Supervisor *s, const char *path, uint64_t rdev,
+                         int64_t (*open)(SimCall *call, void *opaque),
+                         void *opaque);
 
 /* Starts COMMAND (@argv ends with NULL) and the workers. */
 bool supervisor_start(Supervisor *s, char **argv, Error **errp);
@@ -84,8 +99,14 @@ int sim_call_take_fd(SimCall *call, int fd);
 /* The planted file behind the caller's descriptor @fd, or NULL. */
 SimFile *sim_call_find(SimCall *call, int fd);
 
-/* Gives the caller a descriptor of @file: its number, or -errno. */
-int sim_call_plant(SimCall *call, SimFile *file);
+/* True if the caller's process has a descriptor of @file. */
+bool sim_call_has_file(SimCall *call, const SimFile *file);
+
+/*
+ * Gives the caller a descriptor of @file: its number, or -errno. With @keep it
+ * can be given again, else our own is closed.
+ */
+int sim_call_plant(SimCall *call, SimFile *file, bool keep);
 
 /* False once the caller is gone: nobody waits for an answer. */
 bool sim_call_alive(SimCall *call);

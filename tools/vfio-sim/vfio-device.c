@@ -7,17 +7,25 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Accesses of a VMM to registers are small. */
 #define ACCESS_MAX 4096
 
-SimDevice *sim_device_new(Supervisor *s, SimOptions *options, Error **errp)
+/* Of the numbers that the kernel hands out by itself. */
+#define CDEV_MAJOR 509
+#define GROUP_MAJOR 510
+
+SimDevice *sim_device_new(Supervisor *s, SimOptions *options, unsigned index,
+                          Error **errp)
 {
     SimDevice *d = g_new0(SimDevice, 1);
 
     d->options = options;
     d->supervisor = s;
+    d->number = SIM_NUMBER_BASE + index;
+    d->address = g_strdup_printf("0000:fe:%02x.0", index);
     g_mutex_init(&d->lock);
     g_mutex_init(&d->stream_lock);
     /* Touched here, so that the first reads are as fast as the others. */
@@ -28,14 +36,19 @@ SimDevice *sim_device_new(Supervisor *s, SimOptions *options, Error **errp)
     d->intx_unmask_fd = -1;
     d->dma_ranges = g_array_new(false, false, sizeof(SimMapRange));
     sim_page_set_init(&d->dma_log);
-    d->dma_stop_fd = -1;
+    d->dma_wake_fd = -1;
     sim_config_reset(d);
     d->file = supervisor_add_file(s, SIM_FILE_DEVICE, d,
                                   SIM_DEVICE_FILE_BYTES, errp);
-    if (!d->file) {
+    if (d->file) {
+        d->file->rdev = makedev(CDEV_MAJOR, d->number);
+        d->group = supervisor_add_file(s, SIM_FILE_GROUP, d, 0, errp);
+    }
+    if (!d->group) {
         sim_device_free(d);
         return NULL;
     }
+    d->group->rdev = makedev(GROUP_MAJOR, d->number);
     return d;
 }
 
@@ -45,6 +58,7 @@ void sim_device_free(SimDevice *d)
     sim_mig_free(d->mig);
     sim_options_free(d->options);
     g_free(d->stream_buf);
+    g_free(d->address);
     g_array_unref(d->dma_ranges);
     sim_page_set_destroy(&d->dma_log);
     g_mutex_clear(&d->lock);
@@ -77,7 +91,7 @@ static int64_t bind(SimDevice *d, SimCall *call, uint64_t arg)
     if (sim_call_get(call, arg, &b, sizeof(b))) {
         return -EFAULT;
     }
-    if (b.argsz < sizeof(b) || b.flags || d->bound) {
+    if (b.argsz < sizeof(b) || b.flags || d->bound || d->container) {
         return -EINVAL;
     }
     file = sim_call_find(call, b.iommufd);
@@ -170,6 +184,43 @@ static int64_t reset(SimDevice *d)
     return 0;
 }
 
+void sim_device_begin(SimDevice *d)
+{
+    if (d->iommu) {
+        sim_iommu_attach(d->iommu, d->iommu_id, 0);
+        d->iommu = NULL;
+    }
+    d->attached = 0;
+    d->bound = false;
+    sim_irq_release(d);
+    reset(d);
+}
+
+int64_t sim_device_open(SimCall *call, void *device)
+{
+    SimDevice *d = device;
+    bool is_open = sim_call_has_file(call, d->file), by_group;
+
+    g_mutex_lock(&d->lock);
+    by_group = d->container != NULL;
+    if (!is_open && !by_group) {
+        sim_device_begin(d);
+    }
+    g_mutex_unlock(&d->lock);
+    return by_group ? -EBUSY : sim_call_plant(call, d->file, true);
+}
+
+int64_t sim_file_no_access(SimCall *call, SimFile *file, uint64_t addr,
+                           uint64_t len, int64_t offset)
+{
+    (void)call;
+    (void)file;
+    (void)addr;
+    (void)len;
+    (void)offset;
+    return -EINVAL;
+}
+
 static int64_t device_ioctl(SimCall *call, SimFile *file, uint32_t cmd,
                             uint64_t arg)
 {
@@ -187,9 +238,9 @@ static int64_t device_ioctl(SimCall *call, SimFile *file, uint32_t cmd,
         ret = bind(d, call, arg);
     } else if (!d->bound) {
         ret = -EINVAL;
-    } else if (cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT) {
+    } else if (d->iommu && cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT) {
         ret = attach(d, call, arg);
-    } else if (cmd == VFIO_DEVICE_DETACH_IOMMUFD_PT) {
+    } else if (d->iommu && cmd == VFIO_DEVICE_DETACH_IOMMUFD_PT) {
         d->attached = 0;
         sim_iommu_attach(d->iommu, d->iommu_id, 0);
     } else if (cmd == VFIO_DEVICE_GET_INFO) {

@@ -15,6 +15,10 @@
 #include "page-set.h"
 #include "sim-mig.h"
 #include "supervisor.h"
+#include "vfio-container.h"
+
+/* Groups and cdevs have numbers from here on, which no host reaches. */
+#define SIM_NUMBER_BASE 1000
 
 #define SIM_MSIX_VECTORS 4
 #define SIM_IRQS (VFIO_PCI_REQ_IRQ_INDEX + 1)
@@ -36,7 +40,10 @@ enum {
 typedef struct SimDevice {
     SimOptions *options; /* rates and faults: guarded by lock */
     Supervisor *supervisor;
-    SimFile *file; /* its memory: BARs at their region offsets */
+    unsigned number; /* of its group and cdev */
+    char *address;   /* as of PCI: its name */
+    SimFile *file;   /* its memory: BARs at their region offsets */
+    SimFile *group;
 
     GMutex stream_lock;
     uint8_t *stream_buf; /* SIM_STREAM_CHUNK bytes */
@@ -45,30 +52,48 @@ typedef struct SimDevice {
     SimMig *mig;
     SimIommu *iommu; /* when bound */
     uint32_t iommu_id;
-    bool bound;
+    SimContainer *container; /* of its group, the legacy way; or NULL */
+    bool bound; /* or opened by way of its group */
     uint8_t config[SIM_CONFIG_BYTES], writable[SIM_CONFIG_BYTES];
     int eventfd[SIM_IRQS][SIM_MSIX_VECTORS];
     uint8_t intx_masked;
     bool intx_pending;
-    int intx_unmask_fd; /* kept for the VMM's sake */
+    int intx_unmask_fd; /* of the VMM: readable when INTx is to be unmasked */
     uint32_t attached; /* to this address space or page table; 0: none */
 
-    /* DMA; guarded by lock but for the thread and its stop_fd */
+    /* DMA; guarded by lock but for the thread and its wake_fd */
     bool dma_logging;
     GArray *dma_ranges; /* of SimMapRange: what is logged */
     SimPageSet dma_log;
     uint64_t dma_next, dma_pages;
-    int dma_stop_fd;
+    int dma_wake_fd;
+    bool dma_stop;
     GThread *dma_thread;
 
     uint64_t doorbells, interrupts;
-    uint64_t calls[SIM_FILE_DATA + 1]; /* answered, by what they were on */
+    uint64_t calls[SIM_FILE_KINDS]; /* answered, by what they were on */
 } SimDevice;
 
 #define SIM_STREAM_CHUNK (1 << 20)
 
-SimDevice *sim_device_new(Supervisor *s, SimOptions *options, Error **errp);
+/* Takes @options. @index: which of the devices it is, from 0. */
+SimDevice *sim_device_new(Supervisor *s, SimOptions *options, unsigned index,
+                          Error **errp);
 void sim_device_free(SimDevice *d);
+
+/* Opening its cdev: a descriptor's number or -errno. A worker, no locks. */
+int64_t sim_device_open(SimCall *call, void *device);
+
+/* With the lock held: it is opened anew, nothing is left of its last user. */
+void sim_device_begin(SimDevice *d);
+
+/* Reading or writing what cannot be: -EINVAL. */
+int64_t sim_file_no_access(SimCall *call, SimFile *file, uint64_t addr,
+                           uint64_t len, int64_t offset);
+
+/* vfio-group.c: opening its group, as sim_device_open(); and its calls. */
+int64_t sim_group_open(SimCall *call, void *device);
+extern const SimFileOps sim_group_ops;
 
 /* pci-config.c; with the lock held. */
 void sim_config_reset(SimDevice *d);
@@ -81,10 +106,15 @@ int64_t sim_irq_info(SimDevice *d, SimCall *call, uint64_t arg);
 int64_t sim_irq_set(SimDevice *d, SimCall *call, uint64_t arg);
 void sim_irq_raise(SimDevice *d);
 void sim_irq_release(SimDevice *d);
+/* Looks whether intx_unmask_fd is readable. */
+void sim_irq_check_unmask(SimDevice *d);
 
-/* vfio-dma.c. The thread writes guest memory from start to stop. */
+/* vfio-dma.c. From start to stop a thread writes guest memory, raises
+ * interrupts, and waits for intx_unmask_fd. */
 void sim_dma_start(SimDevice *d);
 void sim_dma_stop(SimDevice *d);
+/* With the lock held: there is another descriptor to wait for. */
+void sim_dma_wake(SimDevice *d);
 /* The three of DMA logging; with the lock held. */
 int64_t sim_dma_log_start(
     SimDevice *d, SimCall *call,

@@ -8,6 +8,7 @@
 #include "vfio-device.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -25,8 +26,9 @@
 /* A device in a P2P state starts no DMA of its own. */
 static bool may_write(const SimDevice *d)
 {
-    return d->attached && (d->mig->current == VFIO_DEVICE_STATE_RUNNING ||
-                           d->mig->current == VFIO_DEVICE_STATE_PRE_COPY);
+    return (d->attached || (d->container && d->bound)) &&
+           (d->mig->current == VFIO_DEVICE_STATE_RUNNING ||
+            d->mig->current == VFIO_DEVICE_STATE_PRE_COPY);
 }
 
 static void log_page(SimDevice *d, uint64_t at)
@@ -50,38 +52,67 @@ static void write_page(SimDevice *d)
     for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {
         words[i] = (d->dma_pages + 1) * 0x9e3779b97f4a7c15ULL + i;
     }
-    if (sim_iommu_write(d->iommu, d->attached, at, words, sizeof(words))) {
+    if (d->attached ? sim_iommu_write(d->iommu, d->attached, at, words,
+                                      sizeof(words))
+                    : sim_container_write(d->container, at, words,
+                                          sizeof(words))) {
         d->dma_pages++;
         log_page(d, at);
     }
 }
 
+/* What has to be done at @now, since @last. With the lock held. */
+static void tick(SimDevice *d, int64_t last, int64_t now, double *credit,
+                 double *irqs)
+{
+    *credit += (now - last) / NS_PER_S * d->options->dma_rate;
+    /* What it could not write in time, or all of it once, is lost. */
+    *credit = MIN(*credit, (double)d->options->dma_length);
+    for (; *credit >= SIM_DMA_PAGE; *credit -= SIM_DMA_PAGE) {
+        if (may_write(d)) {
+            write_page(d);
+        }
+    }
+    *irqs += (now - last) / NS_PER_S * d->options->irq_rate;
+    if (*irqs >= 1) {
+        *irqs -= 1;
+        if (may_write(d)) {
+            sim_irq_raise(d);
+        }
+    }
+    sim_irq_check_unmask(d);
+}
+
 static void *dma_thread(void *opaque)
 {
     SimDevice *d = opaque;
-    struct pollfd stop = {d->dma_stop_fd, POLLIN, 0};
     int64_t last = sim_now_ns();
     double credit = 0, irqs = 0;
+    bool stop = false;
 
-    while (poll(&stop, 1, TICK_MS) <= 0) {
-        int64_t now = sim_now_ns();
+    while (!stop) {
+        struct pollfd fds[2] = {{d->dma_wake_fd, POLLIN, 0}, {-1, POLLIN, 0}};
+        int64_t now;
+        uint64_t count;
 
         g_mutex_lock(&d->lock);
-        credit += (now - last) / NS_PER_S * d->options->dma_rate;
-        /* What it could not write in time, or all of it once, is lost. */
-        credit = MIN(credit, (double)d->options->dma_length);
-        for (; credit >= SIM_DMA_PAGE; credit -= SIM_DMA_PAGE) {
-            if (may_write(d)) {
-                write_page(d);
-            }
+        /* Our copy: the VMM may set another one while this is waited for. */
+        if (d->intx_unmask_fd >= 0) {
+            fds[1].fd = fcntl(d->intx_unmask_fd, F_DUPFD_CLOEXEC, 0);
         }
-        irqs += (now - last) / NS_PER_S * d->options->irq_rate;
-        if (irqs >= 1) {
-            irqs -= 1;
-            if (may_write(d)) {
-                sim_irq_raise(d);
-            }
+        g_mutex_unlock(&d->lock);
+        poll(fds, G_N_ELEMENTS(fds), TICK_MS);
+        if (fds[1].fd >= 0) {
+            close(fds[1].fd);
         }
+        if (fds[0].revents &&
+            read(d->dma_wake_fd, &count, sizeof(count)) != sizeof(count)) {
+            g_warn_if_reached();
+        }
+        g_mutex_lock(&d->lock);
+        now = sim_now_ns();
+        tick(d, last, now, &credit, &irqs);
+        stop = d->dma_stop;
         g_mutex_unlock(&d->lock);
         last = now;
     }
@@ -92,18 +123,28 @@ void sim_dma_start(SimDevice *d)
 {
     g_autofree char *name = g_strdup_printf("dma-%s", d->options->id);
 
-    d->dma_stop_fd = eventfd(0, EFD_CLOEXEC);
+    d->dma_wake_fd = eventfd(0, EFD_CLOEXEC);
     d->dma_thread = g_thread_new(name, dma_thread, d);
+}
+
+void sim_dma_wake(SimDevice *d)
+{
+    static const uint64_t one = 1;
+
+    /* A full counter wakes as well. */
+    if (write(d->dma_wake_fd, &one, sizeof(one)) < 0) {
+        return;
+    }
 }
 
 void sim_dma_stop(SimDevice *d)
 {
-    static const uint64_t one = 1;
-
-    if (write(d->dma_stop_fd, &one, sizeof(one)) == sizeof(one)) {
-        g_thread_join(d->dma_thread);
-    }
-    close(d->dma_stop_fd);
+    g_mutex_lock(&d->lock);
+    d->dma_stop = true;
+    sim_dma_wake(d);
+    g_mutex_unlock(&d->lock);
+    g_thread_join(d->dma_thread);
+    close(d->dma_wake_fd);
 }
 
 /* Reads the ranges of a DMA_LOGGING_START: whole pages, none twice. */

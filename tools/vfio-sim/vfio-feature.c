@@ -48,7 +48,7 @@ static int plant_data(SimDevice *d, SimCall *call, unsigned session)
         return -ENFILE;
     }
     file->session = session;
-    return sim_call_plant(call, file);
+    return sim_call_plant(call, file, false);
 }
 
 static int64_t set_state(SimDevice *d, SimCall *call, Payload *p)

@@ -6,6 +6,7 @@
 #include "vfio-device.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 static unsigned irq_count(const SimDevice *d, unsigned index)
@@ -126,6 +127,39 @@ static int64_t set_eventfds(SimDevice *d, SimCall *call,
     return 0;
 }
 
+/* KVM tells in this way that the guest is done with INTx. */
+static int64_t set_unmask_fd(SimDevice *d, SimCall *call, uint64_t addr)
+{
+    int32_t number;
+    int fd = -1;
+
+    if (sim_call_get(call, addr, &number, sizeof(number))) {
+        return -EFAULT;
+    }
+    if (number >= 0) {
+        fd = sim_call_take_fd(call, number);
+        if (fd < 0) {
+            return fd;
+        }
+    }
+    drop(&d->intx_unmask_fd);
+    d->intx_unmask_fd = fd;
+    sim_dma_wake(d);
+    return 0;
+}
+
+void sim_irq_check_unmask(SimDevice *d)
+{
+    struct pollfd ready = {d->intx_unmask_fd, POLLIN, 0};
+    uint64_t count;
+
+    if (ready.fd >= 0 && poll(&ready, 1, 0) > 0 &&
+        (ready.revents & POLLIN) &&
+        read(ready.fd, &count, sizeof(count)) == sizeof(count)) {
+        unmask(d);
+    }
+}
+
 int64_t sim_irq_set(SimDevice *d, SimCall *call, uint64_t arg)
 {
     struct vfio_irq_set set;
@@ -173,7 +207,9 @@ int64_t sim_irq_set(SimDevice *d, SimCall *call, uint64_t arg)
         }
         return 0;
     }
-    /* Unmasking by an event descriptor is KVM's business: it is refused, as
-     * by a kernel that cannot, and the VMM unmasks itself. */
+    if (data == VFIO_IRQ_SET_DATA_EVENTFD &&
+        action == VFIO_IRQ_SET_ACTION_UNMASK) {
+        return set_unmask_fd(d, call, arg + sizeof(set));
+    }
     return -EINVAL;
 }
