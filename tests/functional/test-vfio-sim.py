@@ -6,7 +6,6 @@ import errno
 import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 import harness
@@ -86,25 +85,6 @@ class Meeting(Case):
             time.sleep(0.3)
             run.send_signal(signal.SIGTERM)
             self.assertEqual(run.wait(10), 128 + signal.SIGTERM)
-
-    def test_death_of_vfio_sim_is_an_error(self):
-        """The command gets errors, and is not left hanging."""
-        script = ('import fcntl, sys, time\n'
-                  'print("up", flush=True)\n'
-                  'sys.stdin.readline()\n'
-                  'try:\n'
-                  '    fcntl.ioctl(int(sys.argv[1]), 0x3b6b)\n'
-                  'except OSError as e:\n'
-                  '    print("errno", e.errno, flush=True)\n')
-        with subprocess.Popen([SIM, '--device', 'id=g', '--', sys.executable,
-                               '-c', script, '@g@'], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True) as run:
-            self.assertEqual(run.stdout.readline(), 'up\n')
-            run.kill()
-            run.wait(10)
-            run.stdin.write('\n')
-            run.stdin.flush()
-            self.assertEqual(run.stdout.readline(), f'errno {errno.ENOSYS}\n')
 
 
 class OtherWays(Case):
@@ -227,6 +207,7 @@ class Migrating(Case):
         self.assertEqual(got['second-dirty'], 0)
         self.assertEqual(got['stop-copy-size'], 8 * per_mib + end)
         self.assertEqual(got['sum'], got['stop-size'])
+        self.assertEqual(got['closes-on-exec'], 1)
         self.assertEqual(got['read-when-stopped'], errno.ENODEV)
 
     def test_what_the_guest_wrote_moves(self):
@@ -271,8 +252,19 @@ class Migrating(Case):
         self.assertEqual(len(digests), 2)
 
     def test_cancel(self):
-        self.assertEqual(self.succeed('cancel').numbers['state'],
-                         STATES['running'])
+        got = self.succeed('cancel').numbers
+        self.assertEqual(got['state'], STATES['running'])
+        self.assertEqual(got['another-descriptor'], 1)
+        self.assertEqual(got['old-descriptor'], errno.ENODEV)
+        self.assertEqual(got['new-descriptor'], 1)
+
+    def test_signals_lose_nothing(self):
+        """Each read that sleeps is hit by a signal, which waits for it."""
+        keys = 'state-size=4M,stop-size=1M,initial-size=0'
+        out = self.succeed('save-with-signals', keys + ',read-rate=8M')
+        self.assertGreater(out.numbers['signals'], 4)
+        self.assertEqual(out.numbers['sum'], out.numbers['stop-size'])
+        self.assertEqual(out.digest, self.succeed('load', keys).digest)
 
     def test_dma_is_logged(self):
         for dirty in ('device', 'iommu'):

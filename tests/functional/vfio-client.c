@@ -257,6 +257,7 @@ static void save(const char *path)
                                VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2,
                            NULL, 0));
     set_state(VFIO_DEVICE_STATE_PRE_COPY, &data);
+    say("closes-on-exec", must("getfd", fcntl(data, F_GETFD)) & FD_CLOEXEC);
     precopy_info(data, "first");
     sum = drain(data, file);
     precopy_info(data, "second");
@@ -280,7 +281,9 @@ static void load(const char *path)
 
     set_state(VFIO_DEVICE_STATE_RESUMING, &data);
     while ((n = must("file", read(file, buf, sizeof(buf)))) > 0) {
-        must("write", write(data, buf, n));
+        for (ssize_t done = 0; done < n;) {
+            done += must("write", write(data, buf + done, n - done));
+        }
     }
     set_state(VFIO_DEVICE_STATE_RUNNING_P2P, NULL);
     set_state(VFIO_DEVICE_STATE_RUNNING, NULL);
@@ -319,12 +322,18 @@ static void intx(void)
 
 static void cancel(void)
 {
-    int data;
+    int data, next;
+    char byte;
 
     set_state(VFIO_DEVICE_STATE_PRE_COPY, &data);
     drain(data, must("null", open("/dev/null", O_WRONLY)));
     set_state(VFIO_DEVICE_STATE_RUNNING, NULL);
     say("state", get_state());
+    /* The next one has a descriptor of its own; the old one is dead. */
+    set_state(VFIO_DEVICE_STATE_PRE_COPY, &next);
+    say("another-descriptor", next != data);
+    say("old-descriptor", read(data, &byte, 1) < 0 ? errno : 0);
+    say("new-descriptor", must("read", read(next, &byte, 1)));
 }
 
 /* What a VMM does that has duplicated, lost, or never had a descriptor. */
@@ -356,6 +365,16 @@ int main(int argc, char **argv)
         touch();
     } else if (!strcmp(mode, "save")) {
         save(argv[4]);
+    } else if (!strcmp(mode, "save-with-signals")) {
+        start_signals();
+        save(argv[4]);
+        stop_signals();
+    } else if (!strcmp(mode, "calls")) {
+        single_calls();
+    } else if (!strcmp(mode, "crowd")) {
+        crowd();
+    } else if (!strcmp(mode, "outlive")) {
+        outlive();
     } else if (!strcmp(mode, "load")) {
         load(argv[4]);
     } else if (!strcmp(mode, "save-touched")) {

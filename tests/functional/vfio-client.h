@@ -43,4 +43,11 @@ void dma(void);
 void tracking(void);
 void container_limits(void);
 
+/* vfio-client-calls.c */
+void single_calls(void);
+void crowd(void);
+void start_signals(void);
+void stop_signals(void);
+void outlive(void);
+
 #endif

@@ -391,6 +391,39 @@ static void test_sizes_of_state(void)
     sim_options_free(o);
 }
 
+/* New initial data at a time, and at every n-th query. */
+static void test_reinit(void)
+{
+    SimOptions *o;
+    SimMig *m = new_mig("id=a,state-size=1M,stop-size=0,initial-size=64K,"
+                        "fault=reinit:500ms,fault=reinit:every3*1", &o);
+    uint64_t initial, dirty;
+    uint32_t flags;
+    g_autofree uint8_t *buf = g_malloc(2 << 20);
+    int64_t until;
+
+    m->infov2 = true;
+    go(m, S(PRE_COPY), SECOND);
+    sim_mig_read(m, buf, 2 << 20, SECOND, &until);
+    for (int i = 1; i <= 4; i++) {
+        g_assert_cmpint(sim_mig_precopy_info(m, &initial, &dirty, &flags,
+                                             SECOND), ==, 0);
+        g_assert_cmphex(flags, ==, i == 3 ? VFIO_PRECOPY_INFO_REINIT : 0);
+        g_assert_cmpuint(initial, ==, i >= 3 ? SIM_BLOCK_BYTES : 0);
+    }
+    sim_mig_read(m, buf, 2 << 20, SECOND, &until);
+    sim_mig_precopy_info(m, &initial, &dirty, &flags, SECOND + SECOND / 2 - 1);
+    g_assert_cmphex(flags, ==, 0);
+    g_assert_cmpuint(initial, ==, 0);
+    sim_mig_precopy_info(m, &initial, &dirty, &flags, SECOND + SECOND / 2);
+    g_assert_cmphex(flags, ==, VFIO_PRECOPY_INFO_REINIT);
+    g_assert_cmpuint(initial, ==, SIM_BLOCK_BYTES);
+    sim_mig_precopy_info(m, &initial, &dirty, &flags, 2 * SECOND);
+    g_assert_cmphex(flags, ==, 0);
+    sim_mig_free(m);
+    sim_options_free(o);
+}
+
 static void test_options_set(void)
 {
     SimOptions *o = sim_options_parse("id=a", NULL);
@@ -550,6 +583,7 @@ int main(int argc, char **argv)
     g_test_add_func("/vfio-sim/stream/memory", test_memory);
     g_test_add_func("/vfio-sim/dirty-rate", test_dirty_rate);
     g_test_add_func("/vfio-sim/pace", test_pace);
+    g_test_add_func("/vfio-sim/reinit", test_reinit);
     g_test_add_func("/vfio-sim/page-set", test_page_set);
     g_test_add_func("/vfio-sim/guest-map", test_guest_map);
     g_test_add_func("/vfio-sim/options/set", test_options_set);

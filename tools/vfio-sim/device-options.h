@@ -108,8 +108,8 @@ void sim_fault_free(SimFault *fault);
  * made so far; a fault with a place strikes when @at has reached it, or, for
  * SIM_FAULT_STATE, is equal to it.
  */
-const SimFault *sim_fault_strike(GPtrArray *faults, SimFaultPoint point,
-                                 const char *call, uint64_t at);
+SimFault *sim_fault_strike(GPtrArray *faults, SimFaultPoint point,
+                           const char *call, uint64_t at);
 
 /* A size as it is reported: @truth, or what a fault at @point makes of it. */
 uint64_t sim_fault_size(GPtrArray *faults, SimFaultPoint point, uint64_t truth);

@@ -208,8 +208,8 @@ void sim_fault_free(SimFault *fault)
     g_free(fault);
 }
 
-const SimFault *sim_fault_strike(GPtrArray *faults, SimFaultPoint point,
-                                 const char *call, uint64_t at)
+SimFault *sim_fault_strike(GPtrArray *faults, SimFaultPoint point,
+                           const char *call, uint64_t at)
 {
     for (guint i = 0; i < faults->len; i++) {
         SimFault *f = g_ptr_array_index(faults, i);
@@ -228,9 +228,20 @@ const SimFault *sim_fault_strike(GPtrArray *faults, SimFaultPoint point,
     return NULL;
 }
 
+/* From one byte to 2^63, each order of magnitude as likely; the same sequence
+ * in each run. */
+static uint64_t wild_size(SimFault *f)
+{
+    uint64_t x = f->value += 0x9e3779b97f4a7c15ULL;
+
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+    return (x ^ (x >> 31)) >> (x % 64);
+}
+
 uint64_t sim_fault_size(GPtrArray *faults, SimFaultPoint point, uint64_t truth)
 {
-    const SimFault *f = sim_fault_strike(faults, point, NULL, 0);
+    SimFault *f = sim_fault_strike(faults, point, NULL, 0);
 
     if (!f) {
         return truth;
@@ -238,12 +249,8 @@ uint64_t sim_fault_size(GPtrArray *faults, SimFaultPoint point, uint64_t truth)
     switch (f->action) {
     case SIM_ACT_UNDER:
         return truth / 10;
-    case SIM_ACT_WILD: {
-        /* From one byte to 2^63, each order of magnitude as likely. */
-        uint64_t wild = ((uint64_t)g_random_int() << 32) | g_random_int();
-
-        return wild >> g_random_int_range(0, 64);
-    }
+    case SIM_ACT_WILD:
+        return wild_size(f);
     default:
         return f->value;
     }

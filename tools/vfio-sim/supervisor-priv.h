@@ -11,7 +11,10 @@
 
 #include "supervisor.h"
 
-#define SIM_WORKERS 6
+/* At first; more come when all are busy: each of COMMAND's threads can wait
+ * for an answer, and none of them for the others. */
+#define SIM_WORKERS 4
+#define SIM_WORKERS_MAX 256
 
 /* The answer to a call that is not about ours: the kernel does it. */
 #define SIM_CONTINUE INT64_MIN
@@ -35,11 +38,13 @@ struct Supervisor {
     struct seccomp_notif_sizes sizes;
     int listener, stop_fd, pid_fd;
     pid_t pid;
-    GThread *workers[SIM_WORKERS];
-    unsigned n_workers;
 
-    /* One worker at a time waits for the next call. */
+    /* One worker at a time waits for the next call, with this lock; it guards
+     * the list of them. */
     GMutex receive_lock;
+    GThread *workers[SIM_WORKERS_MAX];
+    unsigned n_workers;
+    int busy; /* how many answer; atomic */
 
     /* guarded by files_lock, which is taken last */
     GMutex files_lock;

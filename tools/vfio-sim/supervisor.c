@@ -167,6 +167,17 @@ static bool take_listener(Supervisor *s, int report_fd, Error **errp)
     return true;
 }
 
+static void *worker(void *opaque);
+
+/* With receive_lock held. */
+static void add_worker(Supervisor *s)
+{
+    g_autofree char *name = g_strdup_printf("call-%u", s->n_workers);
+
+    s->workers[s->n_workers] = g_thread_new(name, worker, s);
+    s->n_workers++;
+}
+
 /* One call: received with the lock held, answered without. */
 static bool serve(Supervisor *s, struct seccomp_notif *req,
                   struct seccomp_notif_resp *resp)
@@ -181,6 +192,11 @@ static bool serve(Supervisor *s, struct seccomp_notif *req,
         memset(req, 0, s->sizes.seccomp_notif);
         received = !ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, req);
     }
+    /* Somebody must be left to take the next one. */
+    if (received && g_atomic_int_add(&s->busy, 1) + 1 == (int)s->n_workers &&
+        s->n_workers < SIM_WORKERS_MAX) {
+        add_worker(s);
+    }
     g_mutex_unlock(&s->receive_lock);
     if (received) {
         memset(resp, 0, s->sizes.seccomp_notif_resp);
@@ -188,6 +204,7 @@ static bool serve(Supervisor *s, struct seccomp_notif *req,
         supervisor_answer(s, req, resp);
         /* Fails if the caller is gone: then nobody minds. */
         ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
+        g_atomic_int_add(&s->busy, -1);
     }
     return !over;
 }
@@ -246,11 +263,11 @@ bool supervisor_start(Supervisor *s, char **argv, Error **errp)
     if (!take_listener(s, report[0], errp)) {
         goto out;
     }
-    for (; s->n_workers < SIM_WORKERS; s->n_workers++) {
-        g_autofree char *name = g_strdup_printf("call-%u", s->n_workers);
-
-        s->workers[s->n_workers] = g_thread_new(name, worker, s);
+    g_mutex_lock(&s->receive_lock);
+    while (s->n_workers < SIM_WORKERS) {
+        add_worker(s);
     }
+    g_mutex_unlock(&s->receive_lock);
     ok = write(go[1], "", 1) == 1;
     if (!ok) {
         error_setg_errno(errp, errno, "letting the process go");
@@ -311,8 +328,17 @@ void supervisor_stop(Supervisor *s)
         while (write(s->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
         }
     }
-    for (unsigned i = 0; i < s->n_workers; i++) {
-        g_thread_join(s->workers[i]);
+    for (unsigned i = 0;; i++) {
+        GThread *thread;
+
+        /* One that is joined has added all that it ever will. */
+        g_mutex_lock(&s->receive_lock);
+        thread = i < s->n_workers ? s->workers[i] : NULL;
+        g_mutex_unlock(&s->receive_lock);
+        if (!thread) {
+            break;
+        }
+        g_thread_join(thread);
     }
     for (guint i = 0; i < s->files->len; i++) {
         SimFile *file = g_ptr_array_index(s->files, i);
