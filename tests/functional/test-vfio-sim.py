@@ -4,6 +4,7 @@
 way there is, and moves its state."""
 import errno
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -69,6 +70,24 @@ class Meeting(Case):
                                  check=False)
             self.assertEqual(run.returncode, 125)
             self.assertIn(message, run.stderr)
+
+    def test_the_manual_has_all(self):
+        """Each option and key of --help, with its default."""
+        text = subprocess.run([SIM, '--help'], capture_output=True, text=True,
+                              timeout=10, check=True).stdout
+        manual = (pathlib.Path(__file__).parent.parent.parent /
+                  'docs/system/vfio-sim.rst').read_text(encoding='utf-8')
+        options, keys = text.split('Keys of --device')
+        for name in re.findall(r'^  (--[a-z]+)', options, re.M):
+            self.assertIn('``' + name, manual)
+        table = manual.split('Keys of a device')[1].split('\nFaults\n')[0]
+        rows = re.split(r'^(?=``)', table, flags=re.M)[1:]
+        for name, default in re.findall(r'^  (\S+) .*?(?:\((\S+)\))?$', keys,
+                                        re.M):
+            found = [row for row in rows
+                     if f'``{name}``' in row.split('  ')[0]]
+            self.assertEqual(len(found), 1, name)
+            self.assertIn(f'``{default}``' if default else name, found[0])
 
     def test_status_of_the_command(self):
         def status(*command):
