@@ -14,6 +14,8 @@
 typedef struct VfioSys VfioSys;
 
 struct VfioSys {
+    /* Close-on-exec. */
+    int (*open)(const VfioSys *sys, const char *path, int flags);
     int (*ioctl)(const VfioSys *sys, int fd, unsigned long request, void *arg);
     ssize_t (*read)(const VfioSys *sys, int fd, void *buf, size_t len);
     ssize_t (*write)(const VfioSys *sys, int fd, const void *buf, size_t len);
@@ -21,6 +23,10 @@ struct VfioSys {
                      uint64_t offset);
     ssize_t (*pwrite)(const VfioSys *sys, int fd, const void *buf, size_t len,
                       uint64_t offset);
+    /* Shared, at any address. MAP_FAILED and errno on failure. */
+    void *(*mmap)(const VfioSys *sys, int fd, size_t len, int prot,
+                  uint64_t offset);
+    int (*munmap)(const VfioSys *sys, void *addr, size_t len);
     int (*close)(const VfioSys *sys, int fd);
     void *opaque;               /* a test's */
 };
