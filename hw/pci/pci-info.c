@@ -9,6 +9,7 @@ static void describe_bar(const PciDevice *pci, unsigned n, GString *out)
         [PCI_BAR_MEM32] = "32 bit memory",
         [PCI_BAR_MEM64] = "64 bit memory",
         [PCI_BAR_MEM64_PREFETCH] = "64 bit prefetchable memory",
+        [PCI_BAR_ROM] = "ROM",
     };
     uint64_t addr = pci_bar_address(pci, n);
 
@@ -42,7 +43,7 @@ static void describe_device(const PciDevice *pci, GString *out)
                                pci->config[PCI_INTERRUPT_LINE],
                                (char)('A' + pin - 1));
     }
-    for (unsigned n = 0; n < PCI_BARS; n++) {
+    for (unsigned n = 0; n <= PCI_ROM; n++) {
         if (pci->bars[n].kind != PCI_BAR_NONE) {
             describe_bar(pci, n, out);
         }

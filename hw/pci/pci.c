@@ -16,10 +16,12 @@
 #define BAR_MEM_PREFETCH 0x8
 #define BAR_IO_FLAGS 0x3
 #define BAR_MEM_FLAGS 0xf
+#define ROM_ENABLE 0x1
+#define ROM_FLAGS 0x7ff
 
 static unsigned bar_offset(unsigned n)
 {
-    return PCI_BASE_ADDRESS_0 + 4 * n;
+    return n == PCI_ROM ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * n;
 }
 
 static bool bar_is_64(PciBarKind kind)
@@ -34,6 +36,9 @@ static uint64_t bar_register(const PciDevice *pci, unsigned n)
 
     if (pci->bars[n].kind == PCI_BAR_IO) {
         return value & ~(uint64_t)BAR_IO_FLAGS;
+    }
+    if (pci->bars[n].kind == PCI_BAR_ROM) {
+        return value & ~(uint64_t)ROM_FLAGS;
     }
     if (bar_is_64(pci->bars[n].kind)) {
         value |= (uint64_t)pci_config_get32(pci, bar_offset(n + 1)) << 32;
@@ -62,7 +67,9 @@ static hwaddr bar_place(const PciDevice *pci, unsigned n)
         return command & PCI_COMMAND_IO && addr
                    ? in_window(&pci->bus->io, addr, size) : UINT64_MAX;
     }
-    if (!(command & PCI_COMMAND_MEMORY) || !addr) {
+    if (!(command & PCI_COMMAND_MEMORY) || !addr ||
+        (pci->bars[n].kind == PCI_BAR_ROM &&
+         !(pci->config[PCI_ROM_ADDRESS] & ROM_ENABLE))) {
         return UINT64_MAX;
     }
     place = in_window(&pci->bus->mem32, addr, size);
@@ -74,7 +81,7 @@ static hwaddr bar_place(const PciDevice *pci, unsigned n)
 
 uint64_t pci_bar_address(const PciDevice *pci, unsigned n)
 {
-    g_assert(n < PCI_BARS);
+    g_assert(n <= PCI_ROM);
     if (pci->bars[n].kind == PCI_BAR_NONE ||
         bar_place(pci, n) == UINT64_MAX) {
         return UINT64_MAX;
@@ -86,7 +93,7 @@ static void update_bars(PciDevice *pci)
 {
     Memory *mem = pci->dev.vm->memory;
 
-    for (unsigned n = 0; n < PCI_BARS; n++) {
+    for (unsigned n = 0; n <= PCI_ROM; n++) {
         IoRegion *io = pci->bars[n].io;
         hwaddr place;
 
@@ -112,7 +119,9 @@ void pci_register_bar(PciDevice *pci, unsigned n, PciBarKind kind,
     uint64_t mask = ~(io->size - 1);
     uint32_t flags = kind == PCI_BAR_IO ? BAR_SPACE_IO : 0;
 
-    g_assert(n < PCI_BARS && pci->bars[n].kind == PCI_BAR_NONE);
+    g_assert(n <= PCI_ROM && pci->bars[n].kind == PCI_BAR_NONE);
+    g_assert((n == PCI_ROM) == (kind == PCI_BAR_ROM));
+    g_assert(kind != PCI_BAR_ROM || io->size > ROM_FLAGS);
     g_assert((io->size & (io->size - 1)) == 0);
     g_assert(io->size >= (kind == PCI_BAR_IO ? 4 : 16));
     if (bar_is_64(kind)) {
@@ -122,6 +131,7 @@ void pci_register_bar(PciDevice *pci, unsigned n, PciBarKind kind,
     } else {
         g_assert(io->size <= UINT64_C(1) << 31);
     }
+    mask |= kind == PCI_BAR_ROM ? ROM_ENABLE : 0;
     pci->bars[n] = (PciBar){ kind, io };
     pci_config_set32(pci, bar_offset(n), flags);
     for (unsigned i = 0; i < (bar_is_64(kind) ? 8 : 4); i++) {

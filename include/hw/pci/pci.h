@@ -20,6 +20,7 @@
 #define PCI_FUNCTIONS 8
 #define PCI_DEVFNS (PCI_SLOTS * PCI_FUNCTIONS)
 #define PCI_BARS 6
+#define PCI_ROM 6               /* the place of the expansion ROM behind them */
 #define PCI_PINS 4              /* INTA .. INTD */
 #define PCI_CONFIG_SIZE 256     /* bytes; the rest of ECAM's 4096 is all ones */
 
@@ -30,8 +31,8 @@ enum {
     PCI_CLASS_DEVICE = 0x0a, PCI_CACHE_LINE_SIZE = 0x0c,
     PCI_HEADER_TYPE = 0x0e, PCI_BASE_ADDRESS_0 = 0x10,
     PCI_SUBSYSTEM_VENDOR_ID = 0x2c, PCI_SUBSYSTEM_ID = 0x2e,
-    PCI_CAPABILITY_LIST = 0x34, PCI_INTERRUPT_LINE = 0x3c,
-    PCI_INTERRUPT_PIN = 0x3d, PCI_HEADER_END = 0x40,
+    PCI_ROM_ADDRESS = 0x30, PCI_CAPABILITY_LIST = 0x34,
+    PCI_INTERRUPT_LINE = 0x3c, PCI_INTERRUPT_PIN = 0x3d, PCI_HEADER_END = 0x40,
 };
 
 enum {
@@ -54,6 +55,7 @@ typedef enum PciBarKind {
     PCI_BAR_MEM32,              /* size 16 .. 2 GiB */
     PCI_BAR_MEM64,              /* takes two BARs; size 16 .. 2^62 */
     PCI_BAR_MEM64_PREFETCH,
+    PCI_BAR_ROM,                /* at PCI_ROM alone; size 2 KiB .. 2 GiB */
 } PciBarKind;
 
 typedef struct PciBar {
@@ -75,7 +77,7 @@ struct PciDevice {
     uint8_t w1cmask[PCI_CONFIG_SIZE];   /* bits that a written 1 clears */
     uint8_t anymask[PCI_CONFIG_SIZE];   /* others that may differ after load */
     unsigned config_used;       /* capabilities occupy up to here */
-    PciBar bars[PCI_BARS];
+    PciBar bars[PCI_BARS + 1];  /* the last is PCI_ROM */
 
     uint32_t irq_state[PCI_PINS];       /* 0 or 1 by pin */
     int32_t version_id;         /* in the stream: 2 */
@@ -115,7 +117,10 @@ void pci_device_exit(PciDevice *pci);
  */
 void pci_device_reset(PciDevice *pci);
 
-/* @io answers behind BAR @n once the guest has placed and enabled it. */
+/*
+ * @io answers behind BAR @n (or PCI_ROM) once the guest has placed and enabled
+ * it.
+ */
 void pci_register_bar(PciDevice *pci, unsigned n, PciBarKind kind,
                       IoRegion *io);
 
