@@ -5,7 +5,10 @@
  */
 #include "system/object-int.h"
 
+extern const ObjectClass iommufd_class;
+
 const ObjectClass *const object_classes[] = {
+    &iommufd_class,
     &memory_backend_file_class,
     &memory_backend_memfd_class,
     &memory_backend_ram_class,

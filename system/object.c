@@ -192,6 +192,7 @@ static const CliOption options[] = {
       "memory-backend-ram    size=SIZE[,share=on|off][,prealloc=on|off]\n"
       "memory-backend-file   mem-path=FILE[,offset=N][,readonly=on|off]\n"
       "memory-backend-memfd  [hugetlb=on|off][,hugetlbsize=SIZE]\n"
+      "iommufd               [fd=FD]\n"
       "rng-builtin, rng-random [filename=FILE]\n"
       "secret                file=FILE|data=TEXT[,format=raw|base64]",
       parse_object },

@@ -57,6 +57,7 @@ struct Vm {
     struct BlockModule *block_options;
     struct NetBackends *nets;
     struct NetModule *net_options;
+    struct VfioHost *vfio;      /* hw/vfio; NULL: no such device */
     struct Migration *migration;
     struct SaveState *savevm;   /* registered save handlers */
     struct Monitors *monitors;
