@@ -114,7 +114,8 @@ class Machine:
     """A Godwit process with a QMP session, a serial log and a folder."""
 
     def __init__(self, *args, name='vm', binary=BINARY, serial='file', env=None,
-                 pass_fds=()):
+                 pass_fds=(), prefix=()):
+        """prefix: a command that runs the program, as arguments."""
         self.folder = tempfile.TemporaryDirectory(prefix='godwit-test-')
         self.path = pathlib.Path(self.folder.name)
         self.name = name
@@ -123,7 +124,7 @@ class Machine:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.path / 'qmp'))
         listener.listen(1)
-        line = [binary, '-display', 'none', '-name', name,
+        line = [*prefix, binary, '-display', 'none', '-name', name,
                 '-chardev', f'socket,id=qmp0,path={self.path}/qmp',
                 '-mon', 'chardev=qmp0,mode=control']
         if serial == 'file':
