@@ -94,7 +94,7 @@ static RunState first_state(MigIn *in)
 }
 
 /* Big lock held. Says so, then runs: an error means that it does not run. */
-static bool take_over(MigIn *in, Error **errp)
+static bool take_over(MigIn *in, LoadVM *lv, Error **errp)
 {
     Vm *vm = in->m->vm;
     RunState state = first_state(in);
@@ -108,8 +108,10 @@ static bool take_over(MigIn *in, Error **errp)
         return false;
     }
     if (!source_is_there(in, errp) ||
+        (state == RUN_STATE_RUNNING && !loadvm_take_over(lv, errp)) ||
         (in->rp_open &&
          !return_path_send(in->end.ch, MIG_RP_MSG_SHUT, 0, errp))) {
+        loadvm_give_up(lv);
         holdings_give(vm);
         return false;
     }
@@ -140,7 +142,7 @@ static bool load(MigIn *in, Error **errp)
         ok = false;
     }
     if (ok) {
-        ok = take_over(in, errp);
+        ok = take_over(in, lv, errp);
     }
     vm_unlock(m->vm);
     if (ok) {
@@ -260,6 +262,7 @@ void incoming_cancel(MigIn *in)
     if (write(in->cancel_fd, &one, sizeof(one)) < 0) {
         warn_report("ending a migration: %s", g_strerror(errno));
     }
+    savevm_interrupt(m->vm);
 }
 
 void incoming_join(MigIn *in)

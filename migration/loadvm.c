@@ -22,12 +22,14 @@
 typedef enum LoadStep {
     LOAD_NOTHING,
     LOAD_STARTED,               /* START is loaded */
-    LOAD_DONE,                  /* END or FULL is loaded */
+    LOAD_DONE,                  /* END, or a device's FULL, is loaded */
+    LOAD_STATE,                 /* a live section's FULL, too */
 } LoadStep;
 
 typedef struct LoadSection {
     SaveEntry *entry;
     bool setup;                 /* load_setup() called */
+    bool complete;              /* load_complete() was well */
     LoadStep step;
     uint32_t stream_id;         /* the number the source gave it */
     int version_id;             /* the source's */
@@ -178,6 +180,25 @@ static LoadSection *find_section(LoadVM *lv, const char *idstr,
     return NULL;
 }
 
+/* A live section's FULL: after its END, under the same number and version. */
+static bool open_rest(LoadSection *sec, uint32_t id, uint32_t version,
+                      Error **errp)
+{
+    if (sec->step != LOAD_DONE) {
+        error_setg(errp, "section type 0x%02x %s", QEMU_VM_SECTION_FULL,
+                   sec->step == LOAD_STATE ? "comes twice"
+                                           : "before the section's end");
+        return false;
+    }
+    if (id != sec->stream_id || version != (uint32_t)sec->version_id) {
+        error_setg(errp, "section id %" PRIu32 " version %" PRIu32 "; it began "
+                   "as id %" PRIu32 " version %d", id, version,
+                   sec->stream_id, sec->version_id);
+        return false;
+    }
+    return true;
+}
+
 /* Takes the rest of a START or FULL section's header and checks all of it. */
 static LoadSection *open_section(LoadVM *lv, uint8_t type, uint32_t id,
                                  Error **errp)
@@ -198,6 +219,9 @@ static LoadSection *open_section(LoadVM *lv, uint8_t type, uint32_t id,
     }
     e = sec->entry;
     mig_stream_set_section(lv->s, e->idstr, e->instance);
+    if (type == QEMU_VM_SECTION_FULL && e->ops && e->ops->save_state) {
+        return open_rest(sec, id, version, errp) ? sec : NULL;
+    }
     if (g_hash_table_contains(lv->by_stream_id, GUINT_TO_POINTER(id))) {
         error_setg(errp, "section id %" PRIu32 " is used twice", id);
         return NULL;
@@ -315,9 +339,10 @@ static bool load_section(LoadVM *lv, uint8_t type, Error **errp)
     if (type == QEMU_VM_SECTION_START) {
         sec->step = LOAD_STARTED;
     } else if (type != QEMU_VM_SECTION_PART) {
-        sec->step = LOAD_DONE;
+        sec->step = sec->step == LOAD_DONE ? LOAD_STATE : LOAD_DONE;
     }
-    return true;
+    return !lv->ops->section_loaded ||
+           lv->ops->section_loaded(lv->opaque, errp);
 }
 
 /* ---- commands ---- */
@@ -416,8 +441,9 @@ static bool check_complete(LoadVM *lv, Error **errp)
         bool missing;
 
         if (e->ops) {
-            missing = e->ops->save_complete ? sec->step != LOAD_DONE
-                                            : sec->step == LOAD_NOTHING;
+            missing = sec->step < (e->ops->save_state ? LOAD_STATE
+                                   : e->ops->save_complete ? LOAD_DONE
+                                                           : LOAD_STARTED);
         } else {
             missing = sec->step != LOAD_DONE && !e->vmsd->needed;
         }
@@ -429,6 +455,76 @@ static bool check_complete(LoadVM *lv, Error **errp)
         }
     }
     return true;
+}
+
+/* One hook of every live section. Big lock held. */
+static bool for_each_live(LoadVM *lv,
+                          bool (*step)(LoadSection *sec, Error **errp),
+                          Error **errp)
+{
+    bool ok = true;
+
+    for (guint i = 0; i < lv->entries->len && ok; i++) {
+        LoadSection *sec = &lv->sections[i];
+
+        if (sec->entry->ops && savevm_entry_enter(lv->registry, sec->entry)) {
+            if (errp) {
+                mig_stream_set_section(lv->s, sec->entry->idstr,
+                                       sec->entry->instance);
+            }
+            ok = step(sec, errp);
+            savevm_entry_leave(lv->registry, sec->entry);
+        }
+    }
+    return ok;
+}
+
+static bool complete_one(LoadSection *sec, Error **errp)
+{
+    SaveEntry *e = sec->entry;
+
+    sec->complete = !e->ops->load_complete ||
+                    e->ops->load_complete(e->opaque, errp);
+    return sec->complete;
+}
+
+static bool take_over_one(LoadSection *sec, Error **errp)
+{
+    SaveEntry *e = sec->entry;
+
+    return !e->ops->load_take_over || e->ops->load_take_over(e->opaque, errp);
+}
+
+static bool give_up_one(LoadSection *sec, Error **errp)
+{
+    SaveEntry *e = sec->entry;
+
+    (void)errp;
+    if (sec->complete && e->ops->load_give_up) {
+        e->ops->load_give_up(e->opaque);
+    }
+    sec->complete = false;
+    return true;
+}
+
+static bool complete_all(LoadVM *lv, Error **errp)
+{
+    bool ok;
+
+    vm_lock(lv->vm);
+    ok = for_each_live(lv, complete_one, errp);
+    vm_unlock(lv->vm);
+    return ok;
+}
+
+bool loadvm_take_over(LoadVM *lv, Error **errp)
+{
+    return for_each_live(lv, take_over_one, errp);
+}
+
+void loadvm_give_up(LoadVM *lv)
+{
+    for_each_live(lv, give_up_one, NULL);
 }
 
 static bool load_all(LoadVM *lv, Error **errp)
@@ -459,7 +555,7 @@ static bool load_all(LoadVM *lv, Error **errp)
             ok = load_command(lv, errp);
             break;
         case QEMU_VM_EOF:
-            return check_complete(lv, errp);
+            return check_complete(lv, errp) && complete_all(lv, errp);
         default:
             error_setg(errp, "unknown section type 0x%02x", type);
             ok = false;
@@ -484,6 +580,9 @@ bool loadvm_run(LoadVM *lv, Error **errp)
     Error *err = NULL;
 
     if (!load_all(lv, &err)) {
+        vm_lock(lv->vm);
+        loadvm_give_up(lv);
+        vm_unlock(lv->vm);
         return report(lv, err, errp);
     }
     trace_loadvm_end(mig_stream_offset(lv->s));

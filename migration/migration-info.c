@@ -93,6 +93,26 @@ static MigrationDeviceStatsList *device_info(Migration *m,
     return list;
 }
 
+/* Present if there is such a device. */
+static VfioStats *vfio_info(const MigRecord *rec)
+{
+    VfioStats *info = NULL;
+    uint64_t sum = 0;
+
+    for (guint i = 0; i < rec->modules->len; i++) {
+        SaveVMModule *mod = &g_array_index(rec->modules, SaveVMModule, i);
+
+        if (mod->kind == MIG_MODULE_VFIO) {
+            sum = sat_add_u64(sum, mod->sent_bytes);
+            if (!info) {
+                info = g_new0(VfioStats, 1);
+            }
+            info->transferred = MIN(sum, INT64_MAX);
+        }
+    }
+    return info;
+}
+
 static MigrationSwitchover *switchover_info(const MigSwitchover *so)
 {
     MigrationSwitchover *info = g_new0(MigrationSwitchover, 1);
@@ -150,6 +170,7 @@ static void fill_out(Migration *m, MigOut *out, const OutView *view,
     }
     info->has_devices = true;
     info->devices = device_info(m, &rec);
+    info->vfio = vfio_info(&rec);
     mig_record_clear(&rec);
     if (view->so.phase != MIG_PHASE_NONE) {
         info->switchover = switchover_info(&view->so);

@@ -228,13 +228,15 @@ enum {
 
 /* Source: reads until SHUT, the end or an error, on a thread of its own. */
 void return_path_start(MigOut *out);
+/* Called soon when the other side has gone away: for clean-up to take back. */
+void return_path_interrupt(void *opaque);
 /*
  * Source: sends PING @value behind a burst of @bytes that began at @burst_ns;
  * 0 bytes: nothing is in front of it. The answer is timed.
  */
 bool return_path_ping(MigOut *out, uint32_t value, uint64_t bytes,
                       int64_t burst_ns, Error **errp);
-/* Destination: sends a message with a 32-bit value. Incoming thread. */
+/* Destination: sends a message, with @value if it has one. Incoming thread. */
 bool return_path_send(IoChannel *ch, uint16_t type, uint32_t value,
                       Error **errp);
 

@@ -71,6 +71,7 @@ void migration_free(Migration *m)
     }
     migration_stop(m);
     incoming_free(m->in);
+    vm_call_soon_cancel(m->vm, return_path_interrupt, m);
     m->vm->migration = NULL;
     ram_free(m->ram);
     clockstate_free(m->clockstate);

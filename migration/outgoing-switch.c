@@ -149,6 +149,9 @@ static bool send_modules(MigOut *out, Error **errp)
 
     enter(out, MIG_PHASE_SYNC);
     mig_pending_query(out->m->pending, true);
+    if (!savevm_check_switchover(out->sv, errp)) {
+        return false;
+    }
     enter(out, MIG_PHASE_MODULES);
     begun = clock_now_ns(out->m->clock);
     mig_stream_set_rate_limit(out->stream, 0);

@@ -341,6 +341,9 @@ void outgoing_cancel(MigOut *out)
         io_channel_shutdown(ch, how);
         io_channel_unref(ch);
     }
+    if (!late) {
+        savevm_interrupt(m->vm);
+    }
 }
 
 void outgoing_free(MigOut *out)

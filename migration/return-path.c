@@ -128,6 +128,21 @@ static bool read_message(MigOut *out, MigStream *s, Error **errp)
     return ok;
 }
 
+/* The other side is gone: so is what a module may be waiting to send it. */
+void return_path_interrupt(void *opaque)
+{
+    Migration *m = opaque;
+    bool active;
+
+    g_mutex_lock(&m->lock);
+    active = m->out && m->out->rp.ended && !m->out->end_sent &&
+             !m->out->done;
+    g_mutex_unlock(&m->lock);
+    if (active) {
+        savevm_interrupt(m->vm);
+    }
+}
+
 static gpointer return_path_main(gpointer opaque)
 {
     MigOut *out = opaque;
@@ -160,6 +175,7 @@ static gpointer return_path_main(gpointer opaque)
     if (!ended) {
         /* Whoever sends to it would wait for nothing. */
         io_channel_shutdown(out->ch, IO_SHUTDOWN_BOTH);
+        vm_call_soon(m->vm, return_path_interrupt, m);
     }
     run_delay_close(&out->rp.run_delay);
     mig_stream_free(s);

@@ -29,6 +29,8 @@ typedef struct SaveEntry {
     bool saving;                /* save_setup() called, save_cleanup() not */
     uint64_t sent_bytes;
     int64_t iterate_ns;
+    bool hungry;                /* the last iterate said MORE */
+    int64_t turn_ns;            /* what it has had of the modules' time */
     uint64_t complete_bytes;
     int64_t complete_ns;
 } SaveEntry;

@@ -170,7 +170,8 @@ static bool setup_one(SaveVM *sv, SaveEntry *e, Error **errp)
 
     e->saving = true;
     e->sent_bytes = e->complete_bytes = 0;
-    e->iterate_ns = e->complete_ns = 0;
+    e->iterate_ns = e->complete_ns = e->turn_ns = 0;
+    e->hungry = false;
     put_section_header(sv->s, e, QEMU_VM_SECTION_START);
     if (e->ops->save_setup) {
         ok = e->ops->save_setup(sv->s, e->opaque, errp);
@@ -191,22 +192,44 @@ bool savevm_setup(SaveVM *sv, Error **errp)
     return mig_stream_flush(sv->s, errp);
 }
 
-unsigned savevm_switchover_acks_needed(SaveVM *sv)
+/*
+ * Modules that want to send share the time: a device that blocks for a tenth
+ * of a second at each read must leave as much to memory. How far one may get
+ * ahead of the others:
+ */
+#define TURN_NS (20 * INT64_C(1000000))
+
+/* The least that one of those who want to send, but @self, has had. */
+static int64_t least_turn(SaveVM *sv, const SaveEntry *self)
 {
-    unsigned needed = 0;
+    int64_t least = INT64_MAX;
 
-    savevm_entries_get(sv->registry, sv->entries, true, false);
     for (guint i = 0; i < sv->entries->len; i++) {
-        SaveEntry *e = sv->entries->pdata[i];
+        const SaveEntry *e = sv->entries->pdata[i];
 
-        if (e->saving && e->ops->switchover_ack_needed &&
-            savevm_entry_enter(sv->registry, e)) {
-            needed += e->ops->switchover_ack_needed(e->opaque);
-            savevm_entry_leave(sv->registry, e);
+        if (e != self && e->saving && e->hungry) {
+            least = MIN(least, e->turn_ns);
         }
     }
-    savevm_entries_put(sv->registry, sv->entries);
-    return needed;
+    return least;
+}
+
+static bool has_turn(SaveVM *sv, const SaveEntry *e)
+{
+    return e->turn_ns - TURN_NS <= least_turn(sv, e);
+}
+
+static void take_turn(SaveVM *sv, SaveEntry *e, int64_t ns, bool hungry)
+{
+    int64_t least = least_turn(sv, e);
+
+    /* Who had nothing to send meanwhile has not saved time up. */
+    if (hungry && !e->hungry && least != INT64_MAX) {
+        e->turn_ns = MAX(e->turn_ns, least);
+    }
+    e->hungry = hungry;
+    e->turn_ns += ns;
+    e->iterate_ns += ns;
 }
 
 static MigIterate iterate_one(SaveVM *sv, SaveEntry *e, Error **errp)
@@ -225,7 +248,8 @@ static MigIterate iterate_one(SaveVM *sv, SaveEntry *e, Error **errp)
     if (res != MIG_ITERATE_ERROR && !mig_stream_flush(sv->s, &err)) {
         res = MIG_ITERATE_ERROR;
     }
-    e->iterate_ns += clock_now_ns(sv->vm->host_clock) - start_ns;
+    take_turn(sv, e, clock_now_ns(sv->vm->host_clock) - start_ns,
+              res == MIG_ITERATE_MORE);
     if (res == MIG_ITERATE_ERROR) {
         section_failed(sv, e, err, errp);
     }
@@ -250,6 +274,10 @@ MigIterate savevm_iterate(SaveVM *sv, Error **errp)
             break;
         }
         sv->next = (sv->next + 1) % count;
+        if (!has_turn(sv, e)) {
+            all = MIG_ITERATE_MORE;
+            continue;
+        }
         if (!e->saving || !e->ops->save_live_iterate ||
             !savevm_entry_enter(sv->registry, e)) {
             continue;
@@ -270,7 +298,9 @@ void savevm_query_pending(SaveVM *sv, bool exact, GArray *modules)
     savevm_entries_get(sv->registry, sv->entries, true, false);
     for (guint i = 0; i < sv->entries->len; i++) {
         SaveEntry *e = sv->entries->pdata[i];
-        SaveVMModule m = { .idstr = e->idstr, .instance = e->instance };
+        SaveVMModule m = {
+            .idstr = e->idstr, .instance = e->instance, .kind = e->ops->kind,
+        };
 
         if (e->saving && savevm_entry_enter(sv->registry, e)) {
             if (e->ops->save_query_pending) {
@@ -289,6 +319,19 @@ void savevm_query_pending(SaveVM *sv, bool exact, GArray *modules)
         g_array_append_val(modules, m);
     }
     savevm_entries_put(sv->registry, sv->entries);
+}
+
+static bool check_one(SaveVM *sv, SaveEntry *e, Error **errp)
+{
+    (void)sv;
+    return !e->saving || !e->ops->save_switchover ||
+           e->ops->save_switchover(e->opaque, errp);
+}
+
+bool savevm_check_switchover(SaveVM *sv, Error **errp)
+{
+    g_assert(sv->step == STEP_LIVE);
+    return for_each_live(sv, check_one, errp);
 }
 
 static bool complete_one(SaveVM *sv, SaveEntry *e, Error **errp)
@@ -322,6 +365,23 @@ bool savevm_complete_live(SaveVM *sv, Error **errp)
     }
     sv->step = STEP_COMPLETE;
     return true;
+}
+
+void savevm_interrupt(Vm *vm)
+{
+    SaveState *registry = savevm_state(vm);
+    g_autoptr(GPtrArray) entries = g_ptr_array_new();
+
+    savevm_entries_get(registry, entries, true, false);
+    for (guint i = 0; i < entries->len; i++) {
+        SaveEntry *e = entries->pdata[i];
+
+        if (e->ops->interrupt && savevm_entry_enter(registry, e)) {
+            e->ops->interrupt(e->opaque);
+            savevm_entry_leave(registry, e);
+        }
+    }
+    savevm_entries_put(registry, entries);
 }
 
 void savevm_cleanup(SaveVM *sv)
@@ -358,24 +418,41 @@ static bool save_device(MigStream *s, SaveEntry *e, VMDesc *desc, Error **errp)
     return true;
 }
 
-static bool save_all_devices(SaveVM *sv, MigStream *s, Error **errp)
+/* What a live module has beside its data. */
+static bool save_rest(MigStream *s, SaveEntry *e, Error **errp)
+{
+    put_section_header(s, e, QEMU_VM_SECTION_FULL);
+    if (!e->ops->save_state(s, e->opaque, errp)) {
+        return false;
+    }
+    put_section_footer(s, e);
+    return true;
+}
+
+static bool save_full(SaveVM *sv, MigStream *s, SaveEntry *e, Error **errp)
+{
+    if (e->vmsd) {
+        return !vmstate_needed(e->vmsd, e->opaque) ||
+               save_device(s, e, sv->desc, errp);
+    }
+    return !e->saving || !e->ops->save_state || save_rest(s, e, errp);
+}
+
+static bool save_all(SaveVM *sv, MigStream *s, bool devices, Error **errp)
 {
     bool ok = true;
 
-    savevm_entries_get(sv->registry, sv->entries, false, true);
+    savevm_entries_get(sv->registry, sv->entries, !devices, devices);
     for (guint i = 0; i < sv->entries->len && ok; i++) {
         SaveEntry *e = sv->entries->pdata[i];
         uint64_t start = mig_stream_offset(s);
+        Error *err = NULL;
 
         if (!savevm_entry_enter(sv->registry, e)) {
             continue;
         }
-        if (vmstate_needed(e->vmsd, e->opaque)) {
-            Error *err = NULL;
-
-            if (!save_device(s, e, sv->desc, &err)) {
-                ok = section_failed(sv, e, err, errp);
-            }
+        if (!save_full(sv, s, e, &err)) {
+            ok = section_failed(sv, e, err, errp);
         }
         savevm_entry_leave(sv->registry, e);
         trace_savevm_section("device", e->idstr, e->instance,
@@ -396,7 +473,7 @@ bool savevm_save_devices(SaveVM *sv, uint64_t *bytes, Error **errp)
     g_assert(sv->step == STEP_COMPLETE);
     vmdesc_int(sv->desc, "page_size", GUEST_PAGE_SIZE);
     vmdesc_array(sv->desc, "devices");
-    if (!save_all_devices(sv, s, errp)) {
+    if (!save_all(sv, s, true, errp) || !save_all(sv, s, false, errp)) {
         return false;
     }
     vmdesc_end(sv->desc);

@@ -111,9 +111,6 @@ bool savevm_send_switchover_start(SaveVM *sv, Error **errp);
 /* save_setup() of all modules, each in a START section. Big lock held. */
 bool savevm_setup(SaveVM *sv, Error **errp);
 
-/* How many modules owe an acknowledgement. After savevm_setup(). */
-unsigned savevm_switchover_acks_needed(SaveVM *sv);
-
 /*
  * save_live_iterate() of the modules in turn, each in a PART section, until
  * the stream's rate is exceeded. DONE: every module has answered DONE and
@@ -125,6 +122,7 @@ MigIterate savevm_iterate(SaveVM *sv, Error **errp);
 typedef struct SaveVMModule {
     const char *idstr;          /* valid for ever */
     uint32_t instance;
+    MigModuleKind kind;
     MigPendingData pending;     /* of the query; total_bytes is filled */
     uint64_t sent_bytes;        /* of all its sections */
     int64_t iterate_ns;         /* time inside save_live_iterate() */
@@ -140,6 +138,9 @@ typedef struct SaveVMModule {
  */
 void savevm_query_pending(SaveVM *sv, bool exact, GArray *modules);
 
+/* save_switchover() of all modules. Guest stopped, big lock held. */
+bool savevm_check_switchover(SaveVM *sv, Error **errp);
+
 /*
  * save_complete() of all modules, each in an END section; flushes, so that the
  * time of a module is that of its bytes too. Guest stopped, big lock held.
@@ -147,7 +148,8 @@ void savevm_query_pending(SaveVM *sv, bool exact, GArray *modules);
 bool savevm_complete_live(SaveVM *sv, Error **errp);
 
 /*
- * The state of all devices that have a vmstate, FULL sections. Collected in
+ * The state of all devices that have a vmstate, then save_state() of the
+ * modules, FULL sections. Collected in
  * memory first: the stream sees nothing until all have been saved, and the
  * lock is not dropped in between. Guest stopped, big lock held. *bytes (may be
  * NULL) is their size.
@@ -165,6 +167,9 @@ bool savevm_write_end(SaveVM *sv, Error **errp);
  */
 bool savevm_write_description(SaveVM *sv, Error **errp);
 
+/* interrupt() of all modules, whatever they do. Main loop, big lock. */
+void savevm_interrupt(Vm *vm);
+
 /* save_cleanup() of those whose save_setup() was called. Big lock held. */
 void savevm_cleanup(SaveVM *sv);
 
@@ -180,6 +185,8 @@ typedef struct LoadVMOps {
     bool (*open_return_path)(void *opaque, Error **errp);
     bool (*ping)(void *opaque, uint32_t value, Error **errp);
     bool (*switchover_start)(void *opaque, Error **errp);
+    /* After each section, whole; may be NULL */
+    bool (*section_loaded)(void *opaque, Error **errp);
 } LoadVMOps;
 
 /* @s, @ops and @opaque must live until loadvm_free(); @config is copied. */
@@ -188,6 +195,13 @@ LoadVM *loadvm_new(Vm *vm, MigStream *s, const SaveVMConfig *config,
 
 /* load_cleanup() where needed, then frees. Big lock held. */
 void loadvm_free(LoadVM *lv);
+
+/*
+ * load_take_over() of all modules. Big lock held. Whether it fails or what
+ * comes after it does, loadvm_give_up() undoes it.
+ */
+bool loadvm_take_over(LoadVM *lv, Error **errp);
+void loadvm_give_up(LoadVM *lv);
 
 /*
  * From the magic to EOF: all state is loaded, and every registered device and

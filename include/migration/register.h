@@ -45,11 +45,19 @@ typedef enum MigIterate {
     MIG_ITERATE_ERROR,          /* errp is set */
 } MigIterate;
 
+/* What a module is, for those who count by kind. */
+typedef enum MigModuleKind {
+    MIG_MODULE_OTHER,
+    MIG_MODULE_VFIO,            /* query-migrate: vfio */
+} MigModuleKind;
+
 /*
  * The hooks. "Migration thread" is the outgoing one, "incoming thread" the one
  * that loads. A NULL hook is skipped. @opaque is what was registered.
  */
 typedef struct SaveVMHandlers {
+    MigModuleKind kind;
+
     /*
      * Once, at the start; guest running. Allocates, starts dirty logging,
      * writes its SECTION_START payload to @s. Migration thread, big lock held.
@@ -87,10 +95,27 @@ typedef struct SaveVMHandlers {
     bool (*save_complete)(MigStream *s, void *opaque, Error **errp);
 
     /*
-     * Whether this module owes an acknowledgement before the switchover (its
-     * first data loaded at the other side). Migration thread, at set-up.
+     * Guest stopped, after the last exact query and before save_complete() of
+     * any module: whether the module can go through with it. False: the
+     * migration fails, and the guest goes on here. Migration thread, big lock
+     * held.
      */
-    bool (*switchover_ack_needed)(void *opaque);
+    bool (*save_switchover)(void *opaque, Error **errp);
+
+    /*
+     * What goes after the live data of all modules and the states of all
+     * devices, in a FULL section of the same name and version, for
+     * load_state(). Guest stopped; migration thread, big lock held and not to
+     * be dropped.
+     */
+    bool (*save_state)(MigStream *s, void *opaque, Error **errp);
+
+    /*
+     * Whoever waits in this module's own I/O (read or write of a device, say),
+     * in any of its hooks, is to come back soon, with an error: the migration
+     * is over. Nobody may be waiting. Main loop, big lock held.
+     */
+    void (*interrupt)(void *opaque);
 
     /* Before the first section is loaded. Incoming thread, big lock held. */
     bool (*load_setup)(void *opaque, Error **errp);
@@ -102,6 +127,25 @@ typedef struct SaveVMHandlers {
      */
     bool (*load_state)(MigStream *s, void *opaque, int version_id,
                        Error **errp);
+
+    /*
+     * All sections have been loaded: the last look at what only the whole can
+     * show. Incoming thread, big lock held.
+     */
+    bool (*load_complete)(void *opaque, Error **errp);
+
+    /*
+     * The guest is about to run here, and the source does not know yet: the
+     * last hook that can fail. What must happen in several devices at a time
+     * is for a handler of run state changes. Incoming thread, big lock held.
+     */
+    bool (*load_take_over)(void *opaque, Error **errp);
+
+    /*
+     * The guest does not run here after all, although load_complete() and
+     * perhaps load_take_over() of this module were well. Then load_cleanup().
+     */
+    void (*load_give_up)(void *opaque);
 
     /* After load_setup(), however it ended. Big lock held. */
     void (*load_cleanup)(void *opaque);

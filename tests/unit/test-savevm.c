@@ -339,18 +339,12 @@ static bool mod_complete(MigStream *s, void *opaque, Error **errp)
     return true;
 }
 
-static bool mod_ack_needed(void *opaque)
-{
-    return ((Mod *)opaque)->setups > 0;
-}
-
 static const SaveVMHandlers mod_handlers = {
     .save_setup = mod_setup,
     .save_cleanup = mod_cleanup,
     .save_query_pending = mod_query,
     .save_live_iterate = mod_iterate,
     .save_complete = mod_complete,
-    .switchover_ack_needed = mod_ack_needed,
 };
 
 /* An outgoing side with some modules, at the step after set-up. */
@@ -569,7 +563,6 @@ static void test_iterate(void)
     Out o;
 
     out_init(&o, mods, 2, true);
-    g_assert_cmpuint(savevm_switchover_acks_needed(o.sv), ==, 2);
     g_assert_cmpint(savevm_iterate(o.sv, NULL), ==, MIG_ITERATE_MORE);
     mods[1].answer = MIG_ITERATE_DONE;
     g_assert_cmpint(savevm_iterate(o.sv, NULL), ==, MIG_ITERATE_DONE);
