@@ -50,10 +50,35 @@ static bool on_switchover_start(void *opaque, Error **errp)
     return true;
 }
 
+/* Answers the marks that the section had in it. */
+static bool on_section_loaded(void *opaque, Error **errp)
+{
+    MigIn *in = opaque;
+    unsigned due;
+
+    g_mutex_lock(&in->m->lock);
+    due = in->acks_due;
+    in->acks_due = 0;
+    g_mutex_unlock(&in->m->lock);
+    if (due && !in->rp_open) {
+        error_setg(errp, "a device's mark asks for an answer, and no return "
+                   "path was opened");
+        return false;
+    }
+    while (due-- > 0) {
+        if (!return_path_send(in->end.ch, MIG_RP_MSG_SWITCHOVER_ACK, 0,
+                              errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static const LoadVMOps load_ops = {
     .open_return_path = on_open_return_path,
     .ping = on_ping,
     .switchover_start = on_switchover_start,
+    .section_loaded = on_section_loaded,
 };
 
 /* ---- taking over ---- */

@@ -11,6 +11,7 @@
 #ifndef GODWIT_MIGRATION_MIGRATION_INT_H
 #define GODWIT_MIGRATION_MIGRATION_INT_H
 
+#include "migration/ack.h"
 #include "migration/channel.h"
 #include "migration/clockstate.h"
 #include "migration/globalstate.h"
@@ -68,7 +69,7 @@ typedef struct MigReturn {
     char *error;                /* why it ended, if that was wrong; or NULL */
     bool taken_over;            /* SHUT said so */
     int64_t taken_over_ns;
-    unsigned acks_owed;
+    MigAcks acks;               /* owed before the switchover */
     /* The PING that is out: 0: none */
     uint32_t ping;
     int64_t ping_ns;            /* when it was sent */
@@ -144,6 +145,7 @@ struct MigIn {
     /* Under lock */
     IoChannel *ch;
     SocketAddress *local;       /* where it listens */
+    unsigned acks_due;          /* marks loaded, not yet answered */
     bool cancelled;
     bool done;
     char *error;

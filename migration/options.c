@@ -26,6 +26,8 @@ const MigCapInfo mig_cap_info[MIGRATION_CAPABILITY__MAX] = {
         false, "stop at pre-switchover and wait for migrate-continue" },
     [MIGRATION_CAPABILITY_VALIDATE_UUID] = {
         false, "have the destination compare the guest's UUID" },
+    [MIGRATION_CAPABILITY_SWITCHOVER_ACK] = {
+        false, "wait until devices' first data are loaded (needs return-path)" },
 };
 
 const MigParamInfo mig_param_info[MIG_PARAM__MAX] = {
@@ -259,6 +261,18 @@ static bool set_cap(MigOptions *o, MigrationCapability cap, bool on,
     return true;
 }
 
+/* What one capability alone cannot tell. */
+static bool check_caps(const MigOptions *o, Error **errp)
+{
+    if (o->caps[MIGRATION_CAPABILITY_SWITCHOVER_ACK] &&
+        !o->caps[MIGRATION_CAPABILITY_RETURN_PATH]) {
+        error_setg(errp, "capability 'switchover-ack' requires capability "
+                   "'return-path', which is off");
+        return false;
+    }
+    return true;
+}
+
 bool mig_options_set_caps(MigOptions *o,
                           const MigrationCapabilityStatusList *caps,
                           bool running, Error **errp)
@@ -270,6 +284,9 @@ bool mig_options_set_caps(MigOptions *o,
                      running, errp)) {
             return false;
         }
+    }
+    if (!check_caps(&res, errp)) {
+        return false;
     }
     *o = res;
     return true;
@@ -295,6 +312,7 @@ bool mig_options_set_param_text(MigOptions *o, const char *name,
 bool mig_options_set_cap_text(MigOptions *o, const char *name,
                               const char *value, bool running, Error **errp)
 {
+    MigOptions res = *o;
     Error *err = NULL;
     int cap = qapi_enum_parse(&MigrationCapability_lookup, name, -1, &err);
     bool on = false;
@@ -303,8 +321,12 @@ bool mig_options_set_cap_text(MigOptions *o, const char *name,
         error_propagate(errp, err);
         return false;
     }
-    return cli_parse_bool(value, &on, errp) &&
-           set_cap(o, cap, on, running, errp);
+    if (!cli_parse_bool(value, &on, errp) ||
+        !set_cap(&res, cap, on, running, errp) || !check_caps(&res, errp)) {
+        return false;
+    }
+    *o = res;
+    return true;
 }
 
 bool mig_options_set_global(MigOptions *o, const char *name, const char *value,

@@ -104,7 +104,7 @@ static void loop_terms(void *opaque, MigSwitchoverTerms *terms)
         .downtime_limit_ms = m->options.params[MIG_PARAM_DOWNTIME_LIMIT],
         .avail_bandwidth_bps =
             m->options.params[MIG_PARAM_AVAIL_SWITCHOVER_BANDWIDTH],
-        .acks_owed = out->rp.acks_owed,
+        .acks_owed = mig_acks_owed(&out->rp.acks),
     };
     g_mutex_unlock(&m->lock);
 }

@@ -143,13 +143,35 @@ static void account_modules(MigOut *out, int64_t begun_ns)
     g_mutex_unlock(&m->lock);
 }
 
+/*
+ * What the last query has shown, with the guest stopped: first data that the
+ * destination does not have cannot be waited for any more.
+ */
+static bool check_last_query(MigOut *out, Error **errp)
+{
+    unsigned owed;
+
+    if (!savevm_check_switchover(out->sv, errp)) {
+        return false;
+    }
+    g_mutex_lock(&out->m->lock);
+    owed = mig_acks_owed(&out->rp.acks);
+    g_mutex_unlock(&out->m->lock);
+    if (owed) {
+        error_setg(errp, "%u acknowledgements came to be owed while the guest "
+                   "was being stopped (switchover-ack)", owed);
+        return false;
+    }
+    return true;
+}
+
 static bool send_modules(MigOut *out, Error **errp)
 {
     int64_t begun;
 
     enter(out, MIG_PHASE_SYNC);
     mig_pending_query(out->m->pending, true);
-    if (!savevm_check_switchover(out->sv, errp)) {
+    if (!check_last_query(out, errp)) {
         return false;
     }
     enter(out, MIG_PHASE_MODULES);

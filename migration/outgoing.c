@@ -288,10 +288,12 @@ bool outgoing_start(Migration *m, MigEnd *end, Error **errp)
     MigOut *out = g_new0(MigOut, 1);
 
     out->m = m;
+    mig_acks_init(&out->rp.acks);
     out->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (out->cancel_fd < 0) {
         error_setg_errno(errp, errno, "starting a migration: eventfd");
         mig_end_clear(end);
+        mig_acks_clear(&out->rp.acks);
         g_free(out);
         return false;
     }
@@ -354,6 +356,7 @@ void outgoing_free(MigOut *out)
     close(out->cancel_fd);
     g_free(out->error);
     g_free(out->rp.error);
+    mig_acks_clear(&out->rp.acks);
     g_free(out);
 }
 

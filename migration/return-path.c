@@ -69,12 +69,13 @@ static bool on_switchover_ack(MigOut *out, uint32_t value, int64_t now,
 {
     (void)value;
     (void)now;
-    if (out->rp.acks_owed == 0) {
-        error_setg(errp, "the destination acknowledged a switchover that "
-                   "nobody had asked it to");
+    if (!mig_acks_answer(&out->rp.acks)) {
+        error_setg(errp, "the destination acknowledged first data that it has "
+                   "not been sent");
         return false;
     }
-    out->rp.acks_owed--;
+    /* What hinders the switchover may be gone. */
+    out->m->kicks++;
     return true;
 }
 
@@ -205,14 +206,15 @@ bool return_path_ping(MigOut *out, uint32_t value, uint64_t bytes,
 bool return_path_send(IoChannel *ch, uint16_t type, uint32_t value,
                       Error **errp)
 {
+    uint16_t len = return_messages[type].len;
     struct {
         uint16_t type;
         uint16_t len;
         uint32_t value;
     } msg = {
-        GUINT16_TO_BE(type), GUINT16_TO_BE(sizeof(msg.value)),
-        GUINT32_TO_BE(value),
+        GUINT16_TO_BE(type), GUINT16_TO_BE(len), GUINT32_TO_BE(value),
     };
 
-    return io_channel_write_all(ch, &msg, sizeof(msg), errp);
+    return io_channel_write_all(ch, &msg, sizeof(msg) - sizeof(msg.value) +
+                                len, errp);
 }

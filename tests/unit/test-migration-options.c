@@ -168,6 +168,27 @@ static void test_throttle(void)
     g_assert_cmpuint(last, ==, 99);
 }
 
+/* switchover-ack needs somebody to answer, whichever is set first. */
+static void test_switchover_ack(void)
+{
+    MigOptions o;
+    Error *err = NULL;
+
+    mig_options_init(&o);
+    g_assert_false(mig_options_set_cap_text(&o, "switchover-ack", "on", false,
+                                            &err));
+    g_assert_nonnull(strstr(err->message, "return-path"));
+    g_clear_error(&err);
+    g_assert_false(o.caps[MIGRATION_CAPABILITY_SWITCHOVER_ACK]);
+    g_assert_true(mig_options_set_cap_text(&o, "return-path", "on", false,
+                                           NULL));
+    g_assert_true(mig_options_set_cap_text(&o, "switchover-ack", "on", false,
+                                           NULL));
+    g_assert_false(mig_options_set_cap_text(&o, "return-path", "off", false,
+                                            NULL));
+    g_assert_true(o.caps[MIGRATION_CAPABILITY_RETURN_PATH]);
+}
+
 static void test_throttle_tailslow(void)
 {
     MigThrottle t = { .percent = 20, .hits = 1 };
@@ -189,6 +210,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/options/globals", test_globals);
     g_test_add_func("/migration/options/caps-while-running",
                     test_caps_while_running);
+    g_test_add_func("/migration/options/switchover-ack", test_switchover_ack);
     g_test_add_func("/migration/throttle/steps", test_throttle);
     g_test_add_func("/migration/throttle/tailslow", test_throttle_tailslow);
     return g_test_run();
