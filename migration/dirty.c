@@ -61,6 +61,7 @@ uint64_t dirty_sync(DirtyTracker *d)
 {
     uint64_t fresh = 0;
 
+    dirty_log_sync(d->log);
     for (unsigned i = 0; i < d->num_blocks; i++) {
         fresh += dirty_log_take(d->log, d->blocks[i].rb, d->blocks[i].bitmap);
     }

@@ -9,10 +9,13 @@
 #include <sys/mman.h>
 
 #include "system/memory-int.h"
+#include "trace/trace-system.h"
+#include "util/log.h"
 
 void dirty_init(Memory *mem)
 {
     g_mutex_init(&mem->log_lock);
+    mem->sources = g_array_new(FALSE, FALSE, sizeof(DirtySource));
     for (unsigned i = 0; i < DIRTY_LOGS_MAX; i++) {
         mem->log[i].memory = mem;
         mem->log[i].slot = i;
@@ -32,6 +35,8 @@ void dirty_cleanup(Memory *mem)
             bitmap_free(mem->log[i].map[j], block_pages(mem->block[j]));
         }
     }
+    g_assert(mem->sources->len == 0);
+    g_array_unref(mem->sources);
     g_mutex_clear(&mem->log_lock);
 }
 
@@ -123,6 +128,100 @@ static void empty_maps(DirtyLog *log)
     }
 }
 
+/* ---- who writes without marking ---- */
+
+/* Memory.log_lock, for all of these. */
+static void start_sources(Memory *mem)
+{
+    for (guint i = 0; i < mem->sources->len; i++) {
+        DirtySource *src = &g_array_index(mem->sources, DirtySource, i);
+
+        src->warned = false;
+        src->ops->start(src->opaque);
+    }
+}
+
+static void stop_sources(Memory *mem)
+{
+    for (guint i = 0; i < mem->sources->len; i++) {
+        DirtySource *src = &g_array_index(mem->sources, DirtySource, i);
+
+        src->ops->stop(src->opaque);
+    }
+}
+
+static void mark_all(Memory *mem)
+{
+    RamBlock *rb;
+
+    for (unsigned i = 0; (rb = memory_ram_by_index(mem, i)); i++) {
+        if (rb->mapped && !rb->backing.readonly) {
+            memory_mark_dirty(rb, 0, rb->backing.size);
+        }
+    }
+}
+
+static void sync_source(Memory *mem, DirtySource *src)
+{
+    Error *err = NULL;
+    bool ok = src->ops->sync(src->opaque, &err);
+
+    trace_dirty_source_sync(src->name, ok);
+    if (ok) {
+        return;
+    }
+    mark_all(mem);
+    if (!src->warned) {
+        src->warned = true;
+        error_prepend(&err, "%s: all of the guest's memory counts as written, "
+                      "because it is not known which pages were: ", src->name);
+        warn_report_err(err);
+    } else {
+        g_error_free(err);
+    }
+}
+
+void dirty_log_sync(DirtyLog *log)
+{
+    Memory *mem = log->memory;
+
+    g_mutex_lock(&mem->log_lock);
+    for (guint i = 0; i < mem->sources->len; i++) {
+        sync_source(mem, &g_array_index(mem->sources, DirtySource, i));
+    }
+    g_mutex_unlock(&mem->log_lock);
+}
+
+void memory_add_dirty_source(Memory *mem, const char *name,
+                             const DirtySourceOps *ops, void *opaque)
+{
+    DirtySource src = { .name = name, .ops = ops, .opaque = opaque };
+
+    g_mutex_lock(&mem->log_lock);
+    g_array_append_val(mem->sources, src);
+    if (memory_dirty_logging(mem)) {
+        ops->start(opaque);
+    }
+    g_mutex_unlock(&mem->log_lock);
+}
+
+void memory_remove_dirty_source(Memory *mem, void *opaque)
+{
+    g_mutex_lock(&mem->log_lock);
+    for (guint i = 0; i < mem->sources->len; i++) {
+        DirtySource *src = &g_array_index(mem->sources, DirtySource, i);
+
+        if (src->opaque == opaque) {
+            if (memory_dirty_logging(mem)) {
+                src->ops->stop(opaque);
+            }
+            g_array_remove_index(mem->sources, i);
+            break;
+        }
+    }
+    g_mutex_unlock(&mem->log_lock);
+}
+
 DirtyLog *dirty_log_start(Memory *mem, const char *name, Error **errp)
 {
     DirtyLog *log = NULL;
@@ -146,6 +245,10 @@ DirtyLog *dirty_log_start(Memory *mem, const char *name, Error **errp)
         g_mutex_unlock(&mem->log_lock);
         return NULL;
     }
+    /* A device may write from here on, and the first copy comes later. */
+    if (!memory_dirty_logging(mem)) {
+        start_sources(mem);
+    }
     log->active = true;
     __atomic_fetch_or(&mem->active_logs, 1u << log->slot, __ATOMIC_SEQ_CST);
     /*
@@ -167,6 +270,9 @@ void dirty_log_stop(DirtyLog *log)
     __atomic_fetch_and(&mem->active_logs, ~(1u << log->slot),
                        __ATOMIC_SEQ_CST);
     vcpu_barrier(mem);
+    if (!memory_dirty_logging(mem)) {
+        stop_sources(mem);
+    }
     empty_maps(log);
     log->active = false;
     g_clear_pointer(&log->name, g_free);

@@ -20,6 +20,13 @@ struct DirtyLog {
     uint64_t *map[RAM_BLOCKS_MAX];
 };
 
+typedef struct DirtySource {
+    const char *name;
+    const DirtySourceOps *ops;
+    void *opaque;
+    bool warned;                /* since the first log started */
+} DirtySource;
+
 struct Memory {
     /* Written by the main thread before the vCPUs run; atomic count. */
     RamBlock *block[RAM_BLOCKS_MAX];
@@ -40,6 +47,7 @@ struct Memory {
     GMutex log_lock;            /* who starts and stops logs; a leaf but for
                                    what the vCPU barrier takes */
     DirtyLog log[DIRTY_LOGS_MAX];
+    GArray *sources;            /* of DirtySource; under log_lock */
 };
 
 void dirty_init(Memory *mem);

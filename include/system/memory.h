@@ -199,6 +199,38 @@ uint64_t dirty_log_take(DirtyLog *log, const RamBlock *rb, uint64_t *bitmap);
 void dirty_log_barrier(DirtyLog *log);
 
 /*
+ * Who writes guest memory past the harts and memory_write(): a device's DMA,
+ * which something else logs. It is told when the first log starts and the last
+ * one ends, and asked before marks are taken. Called with the memory's log
+ * lock held, by any thread but a vCPU's, big lock or not: so it takes neither
+ * the big lock nor starts or stops logs.
+ */
+typedef struct DirtySourceOps {
+    /* Begin to note what is written. It cannot fail: see sync(). */
+    void (*start)(void *opaque);
+    void (*stop)(void *opaque);
+    /*
+     * Marks (memory_mark_dirty()) what has been written since start() or the
+     * last call. False: it cannot say, and all mapped RAM counts as written.
+     */
+    bool (*sync)(void *opaque, Error **errp);
+} DirtySourceOps;
+
+/*
+ * @name is for messages; it and @ops must outlive the source. Main thread, big
+ * lock. If logs are active it is started, or stopped, here.
+ */
+void memory_add_dirty_source(Memory *mem, const char *name,
+                             const DirtySourceOps *ops, void *opaque);
+void memory_remove_dirty_source(Memory *mem, void *opaque);
+
+/*
+ * Has all sources mark what was written, in every active log. Before
+ * dirty_log_take(). Any thread but a vCPU's.
+ */
+void dirty_log_sync(DirtyLog *log);
+
+/*
  * How the accelerator takes part: it is called on start, stop and barrier of
  * any log, and must make every vCPU forget which pages it may store to without
  * marking, and wait until each has. Set once by the accelerator.

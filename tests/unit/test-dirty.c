@@ -268,6 +268,96 @@ static void test_stress(void)
     }
 }
 
+/* ---- who writes without marking ---- */
+
+typedef struct Source {
+    RamBlock *rb;
+    unsigned starts, stops, syncs;
+    bool fails;
+    uint64_t written;           /* the page that it has written to */
+} Source;
+
+static void source_start(void *opaque)
+{
+    ((Source *)opaque)->starts++;
+}
+
+static void source_stop(void *opaque)
+{
+    ((Source *)opaque)->stops++;
+}
+
+static bool source_sync(void *opaque, Error **errp)
+{
+    Source *src = opaque;
+
+    src->syncs++;
+    if (src->fails) {
+        error_setg(errp, "the device does not answer");
+        return false;
+    }
+    memory_mark_dirty(src->rb, src->written * GUEST_PAGE_SIZE, 1);
+    return true;
+}
+
+static const DirtySourceOps source_ops = {
+    source_start, source_stop, source_sync,
+};
+
+/* Section 6: pages that a device writes land in the same bitmap. */
+static void test_source(void)
+{
+    Memory *mem = memory_new();
+    Source src = { .rb = new_block(mem, "a", SIZE, 0), .written = 7 };
+    DirtyLog *one, *two;
+
+    memory_add_dirty_source(mem, "device", &source_ops, &src);
+    one = dirty_log_start(mem, "one", NULL);
+    two = dirty_log_start(mem, "two", NULL);
+    g_assert_cmpuint(src.starts, ==, 1);
+    expect_none(one, src.rb);
+    dirty_log_sync(one);
+    g_assert_cmpuint(src.syncs, ==, 1);
+    expect(one, src.rb, 7, 7);
+    expect(two, src.rb, 7, 7);
+    dirty_log_stop(one);
+    g_assert_cmpuint(src.stops, ==, 0);
+    dirty_log_stop(two);
+    g_assert_cmpuint(src.stops, ==, 1);
+    /* One that comes while a log is active is started then. */
+    memory_remove_dirty_source(mem, &src);
+    one = dirty_log_start(mem, "one", NULL);
+    memory_add_dirty_source(mem, "device", &source_ops, &src);
+    g_assert_cmpuint(src.starts, ==, 2);
+    memory_remove_dirty_source(mem, &src);
+    g_assert_cmpuint(src.stops, ==, 2);
+    dirty_log_sync(one);
+    g_assert_cmpuint(src.syncs, ==, 1);
+    dirty_log_stop(one);
+    memory_free(mem);
+}
+
+/* Never a lost page: who cannot say has written to all of them. */
+static void test_source_fails(void)
+{
+    Memory *mem = memory_new();
+    Source src = { .rb = new_block(mem, "a", SIZE, 0), .fails = true };
+    RamBacking backing = { .size = SIZE, .fd = -1 };
+    RamBlock *unmapped = memory_ram_new(mem, "b", &backing, NULL);
+    DirtyLog *log;
+
+    memory_add_dirty_source(mem, "device", &source_ops, &src);
+    log = dirty_log_start(mem, "one", NULL);
+    for (int i = 0; i < 3; i++) {
+        dirty_log_sync(log);
+        expect(log, src.rb, 0, PAGES - 1);
+        expect_none(log, unmapped);
+    }
+    dirty_log_stop(log);
+    memory_remove_dirty_source(mem, &src);
+    memory_free(mem);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -275,5 +365,8 @@ int main(int argc, char **argv)
     g_test_add_func("/dirty/several", test_several);
     g_test_add_func("/dirty/barrier", test_barrier);
     g_test_add_func("/dirty/stress", test_stress);
+    g_test_add_func("/migration/spec-6/dirty-source", test_source);
+    g_test_add_func("/migration/spec-6/dirty-source/fails",
+                    test_source_fails);
     return g_test_run();
 }
