@@ -35,6 +35,7 @@ struct VfioIommu {
     const VfioSys *sys;
     Vm *vm;
     unsigned devices;           /* that are attached */
+    const void *dirty_owner;    /* who turned its tracking on: mig-dirty.c */
 };
 
 #endif
