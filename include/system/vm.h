@@ -60,6 +60,7 @@ struct Vm {
     struct VfioHost *vfio;      /* hw/vfio; NULL: no such device */
     struct Migration *migration;
     struct SaveState *savevm;   /* registered save handlers */
+    struct VfioMigrations *vfio_migrations; /* hw/vfio; NULL: no device */
     struct Monitors *monitors;
     struct QtestServer *qtest;
 };
