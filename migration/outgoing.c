@@ -136,11 +136,25 @@ static bool set_up(MigOut *out, Error **errp)
 
 /* ---- the end ---- */
 
-/* What is kept of why it failed: the other side's reason if there is one. */
-static void note_error(MigOut *out, Error *err)
+/* Whether it failed here, with the other side there and the channel well. */
+static bool failed_here(MigOut *out)
+{
+    bool ended;
+
+    g_mutex_lock(&out->m->lock);
+    ended = out->rp.ended;
+    g_mutex_unlock(&out->m->lock);
+    return !ended && out->stream && mig_stream_check(out->stream, NULL);
+}
+
+/*
+ * What is kept of why it failed: the other side's reason if there is one,
+ * unless all that it has to say is that we have hung up.
+ */
+static void note_error(MigOut *out, Error *err, bool here)
 {
     g_mutex_lock(&out->m->lock);
-    if (out->rp.error && !out->cancelled) {
+    if (out->rp.error && !here && !out->cancelled) {
         out->error = g_strdup(out->rp.error);
     } else if (err && !out->cancelled) {
         out->error = g_strdup(err->message);
@@ -225,8 +239,10 @@ static void finish(MigOut *out, bool ok, Error *err)
     RamStats ram;
 
     if (!ok) {
+        bool here = failed_here(out);
+
         end_return_path(out);
-        note_error(out, err);
+        note_error(out, err, here);
     }
     last = begin_to_end(out, ok);
     end_return_path(out);
