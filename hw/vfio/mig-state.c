@@ -125,7 +125,7 @@ static bool is_barred(unsigned from, unsigned to)
 /*
  * A wave that starts at @to and goes against the moves: the first time that it
  * touches a neighbour of @from, that neighbour is on a shortest way. Of several
- * the one that does not begin a pre-copy is taken, as the kernel does.
+ * one without data is taken, as the kernel does: no stream begins on the way.
  */
 unsigned vfio_mig_next_state(unsigned from, unsigned to, uint32_t features)
 {
@@ -145,7 +145,7 @@ unsigned vfio_mig_next_state(unsigned from, unsigned to, uint32_t features)
         for (unsigned s = 0; s < VFIO_MIG_STATES; s++) {
             if ((wave & 1u << s) && vfio_mig_is_move(from, s, features) &&
                 (best == VFIO_DEVICE_STATE_ERROR ||
-                 vfio_mig_state_is_precopy(best))) {
+                 vfio_mig_state_has_data(best))) {
                 best = s;
             }
         }
