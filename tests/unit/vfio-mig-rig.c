@@ -245,6 +245,46 @@ static bool load_config(VfioDevice *vdev, MigStream *s, Error **errp)
     return true;
 }
 
+/* A device whose registers and memory no guest has ever touched. */
+static void no_pages(void *opaque, GArray *pages)
+{
+    (void)opaque;
+    g_array_set_size(pages, 0);
+}
+
+static bool has_no_page(void *opaque, uint32_t page)
+{
+    (void)opaque;
+    (void)page;
+    return false;
+}
+
+static void clear_nothing(void *opaque)
+{
+    (void)opaque;
+}
+
+static void get_registers(void *opaque, SimRegisters *registers)
+{
+    (void)opaque;
+    memset(registers, 0, sizeof(*registers));
+}
+
+static bool set_registers(void *opaque, const SimRegisters *registers,
+                          Error **errp)
+{
+    (void)opaque;
+    (void)registers;
+    (void)errp;
+    return true;
+}
+
+/* No page is ever listed or had: so none is read or written. */
+static const SimMemoryOps untouched = {
+    .list = no_pages, .has_page = has_no_page, .clear = clear_nothing,
+    .get_registers = get_registers, .set_registers = set_registers,
+};
+
 static const VfioDeviceOps rig_device_ops = { save_config, load_config };
 
 /* ---- life ---- */
@@ -261,7 +301,7 @@ void rig_init(VfioRig *rig, const char *keys, uint64_t ram_pages)
     }
     rig->o = sim_options_parse(keys, &err);
     g_assert_no_error(err);
-    rig->mig = sim_mig_new(rig->o, 0);
+    rig->mig = sim_mig_new(rig->o, &untouched, NULL, 0);
     rig->sys = (VfioSys) {
         .ioctl = rig_ioctl, .read = rig_read, .write = rig_write,
         .close = rig_close, .opaque = rig,
