@@ -322,6 +322,42 @@ static void test_not_known_yet(void)
     sim_free(sim);
 }
 
+/*
+ * Devices are saved one after the other: each counts once, at the rate that it
+ * has shown while the guest ran, also for what only the blackout gives.
+ */
+static void test_several_devices(void)
+{
+    MigPredictor *p = mig_predictor_new();
+    g_autoptr(GArray) modules = g_array_new(FALSE, FALSE,
+                                            sizeof(SaveVMModule));
+    static const char *const ids[] = { "a/vfio", "b/vfio", "c/vfio" };
+    static const uint64_t bps[] = { GBPS / 10, GBPS / 5, 0 };
+    MigRecord rec = { .valid = true, .exact = true, .modules = modules };
+    MigForecast f;
+
+    mig_predictor_begin(p);
+    for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
+        SaveVMModule m = {
+            .idstr = ids[i], .kind = MIG_MODULE_VFIO,
+            .pending = { .precopy_bytes = GBPS / 50,
+                         .stopcopy_bytes = GBPS / 50 },
+        };
+
+        m.pending.total_bytes = GBPS / 25;
+        rec.total.total_bytes += m.pending.total_bytes;
+        g_array_append_val(modules, m);
+        mig_predictor_module_iterated(p, ids[i], 0, bps[i] / 10, SEC / 10);
+    }
+    /* 40 MB at 100 MB/s, at 200 MB/s, and at the wire's 1 GB/s. */
+    mig_predictor_forecast(p, 0, &rec, GBPS, &f);
+    g_assert_cmpint(mig_forecast_ms(&f, 0), ==, 400 + 200 + 40);
+    /* A wire that is slower than all of them together. */
+    mig_predictor_forecast(p, 0, &rec, GBPS / 20, &f);
+    g_assert_cmpint(mig_forecast_ms(&f, 0), ==, 2400);
+    mig_predictor_free(p);
+}
+
 /* A device that produces its state more slowly than the wire takes it. */
 static void test_slow_producer(void)
 {
@@ -592,6 +628,8 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/spec-4/limit-from-expected",
                     test_limit_from_expected);
     g_test_add_func("/migration/spec-4/not-known-yet", test_not_known_yet);
+    g_test_add_func("/migration/spec-4/several-devices",
+                    test_several_devices);
     g_test_add_func("/migration/spec-4/slow-producer", test_slow_producer);
     g_test_add_func("/migration/spec-4/learned-from-attempt",
                     test_learned_from_attempt);
