@@ -4,6 +4,7 @@ bare-metal pattern guest. The digest of a device's state and every byte of guest
 memory are the same at both ends; whatever fails leaves the guest running on one
 side and the device there running too.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -522,6 +523,77 @@ class Cancel(Case):
         info = src.wait_migration('failed', 'completed')
         self.assertEqual(info['status'], 'failed')
         self.assertIn('runs again', info['error-desc'])
+        self.assert_lives(src)
+
+
+class Forecast(Case):
+    """A state most of which only the blackout gives, at a pace of its own."""
+
+    KEYS = 'state-size=160M,initial-size=4M,stop-size=128M,read-rate=400M'
+
+    def cpu_ticks(self):
+        """CPU time of all threads that migrate out, of this test's machines."""
+        ticks = 0
+        for comm in pathlib.Path('/proc').glob('[0-9]*/task/*/comm'):
+            with contextlib.suppress(OSError):
+                if comm.read_text().strip() == 'mig/src/main':
+                    line = (comm.parents[2] / 'cmdline').read_text()
+                    if self.folder in line:
+                        fields = (comm.parent / 'stat').read_text().split()
+                        ticks += int(fields[13]) + int(fields[14])
+        return ticks
+
+    def test_stop_copy_too_large(self):
+        src, dst = self.source(self.KEYS, pages_per_second=100), self.destination(self.KEYS)
+        src.command('migrate-set-parameters', downtime_limit=50,
+                    **{'avail-switchover-bandwidth': 60 * MIB})
+        self.start(src, dst)
+        time.sleep(2)
+        src.command('query-status')
+        src.qmp.events.clear()
+        begun, ticks, expected = time.monotonic(), self.cpu_ticks(), []
+        for _ in range(6):
+            time.sleep(0.5)
+            info = src.command('query-migrate')
+            self.assertEqual(info['status'], 'active')
+            self.assertLess(info['ram']['remaining'], 2 * MIB)
+            self.assertGreaterEqual(info['remaining'], 128 * MIB)
+            self.assertLess(info['remaining'], 140 * MIB)
+            expected.append(info['expected-downtime'])
+        seconds = time.monotonic() - begun
+        passes = [e for e in src.qmp.events if e['event'] == 'MIGRATION_PASS']
+        self.assertLessEqual(len(passes), 20 * seconds + 1)
+        self.assertLess(self.cpu_ticks() - ticks, 0.1 * seconds * os.sysconf('SC_CLK_TCK'))
+        # Size over the bandwidth that was given, and what the end costs.
+        for one in expected:
+            self.assertGreaterEqual(one, info['remaining'] * 1000 / (60 * MIB))
+            self.assertLess(one, info['remaining'] * 1000 / (60 * MIB) * 1.05 + 20)
+        src.command('migrate-set-parameters', downtime_limit=min(expected) - 20)
+        time.sleep(1)
+        self.assertEqual(src.command('query-migrate')['status'], 'active')
+        before = src.command('query-migrate')['ram']['dirty-sync-count']
+        src.command('migrate-set-parameters', downtime_limit=max(expected) + 1)
+        info = self.complete(src, dst)
+        # Between the question and the answer a pass may end by itself.
+        self.assertLessEqual(info['ram']['dirty-sync-count'] - before, 3)
+        self.check_same(src, dst)
+        phases = {p['name']: p['duration-us'] for p in info['switchover']['phases']}
+        # 128 MiB at 400 MiB/s.
+        self.assertGreater(phases['0000:00:01.0/vfio'], 250000)
+
+    def test_slow_device_leaves_memory_its_time(self):
+        """Reads that block for a tenth of a second do not hold up memory."""
+        keys = 'state-size=64M,initial-size=32M,stop-size=1M,read-rate=2M'
+        src, dst = self.source(keys), self.destination(keys)
+        self.start(src, dst)
+        end = time.monotonic() + 10
+        while src.command('query-migrate').get('ram', {}).get('remaining', RAM) > 4 * MIB:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.05)
+        devices = src.command('query-migrate')['devices']
+        self.assertGreater([d for d in devices if 'vfio' in d['id']][0]['precopy-bytes'], 8 * MIB)
+        src.command('migrate_cancel')
+        src.wait_migration('cancelled')
         self.assert_lives(src)
 
 
