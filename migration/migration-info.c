@@ -212,9 +212,7 @@ MigrationInfo *migration_info(Migration *m)
         info->has_cpu_throttle_percentage = true;
         info->cpu_throttle_percentage = throttle;
     }
-    if (m->blockers->len) {
-        info->has_blocked_reasons = true;
-        info->blocked_reasons = migration_blocked_reasons(m);
-    }
+    info->blocked_reasons = migration_blocked_reasons(m);
+    info->has_blocked_reasons = info->blocked_reasons != NULL;
     return info;
 }

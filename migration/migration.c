@@ -18,6 +18,7 @@
 
 typedef struct MigBlocker {
     unsigned id;
+    bool postcopy;              /* of that only */
     char *reason;
 } MigBlocker;
 
@@ -194,8 +195,8 @@ SaveVMConfig migration_savevm_config(Migration *m)
 
 /* ---- blockers ---- */
 
-bool migration_add_blocker(Vm *vm, const char *reason, unsigned *id,
-                           Error **errp)
+static bool add_blocker(Vm *vm, const char *reason, bool postcopy,
+                        unsigned *id, Error **errp)
 {
     Migration *m = vm->migration;
     MigBlocker blocker;
@@ -210,9 +211,45 @@ bool migration_add_blocker(Vm *vm, const char *reason, unsigned *id,
         return false;
     }
     blocker.id = *id = ++m->last_blocker;
+    blocker.postcopy = postcopy;
     blocker.reason = g_strdup(reason);
     g_array_append_val(m->blockers, blocker);
     return true;
+}
+
+bool migration_add_blocker(Vm *vm, const char *reason, unsigned *id,
+                           Error **errp)
+{
+    return add_blocker(vm, reason, false, id, errp);
+}
+
+bool migration_add_postcopy_blocker(Vm *vm, const char *reason, unsigned *id,
+                                    Error **errp)
+{
+    return add_blocker(vm, reason, true, id, errp);
+}
+
+/* The first reason of that kind, or NULL. */
+static const char *first_blocker(Migration *m, bool postcopy)
+{
+    for (guint i = 0; m && i < m->blockers->len; i++) {
+        MigBlocker *blocker = &g_array_index(m->blockers, MigBlocker, i);
+
+        if (blocker->postcopy == postcopy) {
+            return blocker->reason;
+        }
+    }
+    return NULL;
+}
+
+bool migration_check_postcopy(Vm *vm, Error **errp)
+{
+    const char *reason = first_blocker(vm->migration, true);
+
+    if (reason) {
+        error_setg(errp, "%s", reason);
+    }
+    return !reason;
 }
 
 void migration_del_blocker(Vm *vm, unsigned *id)
@@ -235,13 +272,17 @@ strList *migration_blocked_reasons(Migration *m)
     for (guint i = 0; i < m->blockers->len; i++) {
         MigBlocker *blocker = &g_array_index(m->blockers, MigBlocker, i);
 
-        QAPI_LIST_APPEND(tail, g_strdup(blocker->reason));
+        if (!blocker->postcopy) {
+            QAPI_LIST_APPEND(tail, g_strdup(blocker->reason));
+        }
     }
     return list;
 }
 
 bool migration_check_possible(Migration *m, Error **errp)
 {
+    const char *reason;
+
     if (migration_is_running(m->vm)) {
         error_setg(errp, "There's a migration process in progress");
         return false;
@@ -255,9 +296,9 @@ bool migration_check_possible(Migration *m, Error **errp)
                    "may run elsewhere; 'cont' makes it run here");
         return false;
     }
-    if (m->blockers->len) {
-        error_setg(errp, "%s",
-                   g_array_index(m->blockers, MigBlocker, 0).reason);
+    reason = first_blocker(m, false);
+    if (reason) {
+        error_setg(errp, "%s", reason);
         return false;
     }
     return savevm_check_migratable(m->vm, errp);

@@ -148,6 +148,18 @@ static bool block(VfioMigration *m, Error *why, Error **errp)
     return ok;
 }
 
+/* Its DMA goes to pages that must be there, whether it migrates or not. */
+static bool block_postcopy(VfioMigration *m, Error **errp)
+{
+    g_autofree char *reason = NULL;
+
+    reason = g_strdup_printf("VFIO device %s reaches the guest's memory by "
+                             "itself and cannot wait for a page (postcopy)",
+                             m->vdev->name);
+    return migration_add_postcopy_blocker(m->vdev->vm, reason,
+                                          &m->postcopy_blocker, errp);
+}
+
 bool vfio_migration_realize(VfioDevice *vdev,
                             const VfioMigrationOptions *options, Error **errp)
 {
@@ -177,6 +189,7 @@ bool vfio_migration_realize(VfioDevice *vdev,
     } else {
         ok = block(m, why, errp);
     }
+    ok = ok && block_postcopy(m, errp);
     if (!ok) {
         vfio_migration_unrealize(vdev);
     }
@@ -193,6 +206,7 @@ void vfio_migration_unrealize(VfioDevice *vdev)
     unregister_all(m);
     leave_others(m);
     migration_del_blocker(vdev->vm, &m->blocker);
+    migration_del_blocker(vdev->vm, &m->postcopy_blocker);
     vfio_mig_io_set_fd(m, -1);
     g_mutex_clear(&m->lock);
     g_free(m->error);

@@ -55,6 +55,7 @@ struct VfioMigration {
 
     /* Big lock */
     unsigned blocker;           /* of this device alone */
+    unsigned postcopy_blocker;
     bool saving;                /* from save_setup() to save_cleanup() */
     bool loaded;                /* has taken what was loaded */
 

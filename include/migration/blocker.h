@@ -15,7 +15,18 @@
 bool migration_add_blocker(Vm *vm, const char *reason, unsigned *id,
                            Error **errp);
 
-/* Takes it away and sets *id to 0; nothing happens if it is 0 already. */
+/*
+ * As above, for what only hinders the guest from running before all of its
+ * memory is there: a device that reaches memory by itself cannot wait for a
+ * page. Not shown in blocked-reasons.
+ */
+bool migration_add_postcopy_blocker(Vm *vm, const char *reason, unsigned *id,
+                                    Error **errp);
+
+/* False: there is such a reason; the first is the error. */
+bool migration_check_postcopy(Vm *vm, Error **errp);
+
+/* Takes either away and sets *id to 0; nothing happens if it is 0 already. */
 void migration_del_blocker(Vm *vm, unsigned *id);
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "migration/blocker.h"
 #include "migration/migration-int.h"
 #include "timing.h"
 #include "vfio-mig-rig.h"
@@ -561,6 +562,7 @@ static void test_blockers(void)
         rig.options.enable_migration = cases[i].enable;
         rig_realize(&rig);
         reason = blocked(&rig);
+        g_assert_false(migration_check_postcopy(rig.t.vm, NULL));
         if (cases[i].reason) {
             g_assert_nonnull(reason);
             g_assert_nonnull(strstr(reason, cases[i].reason));
@@ -569,6 +571,7 @@ static void test_blockers(void)
         }
         vfio_migration_unrealize(&rig.vdev);
         after = blocked(&rig);
+        g_assert_true(migration_check_postcopy(rig.t.vm, NULL));
         g_assert_null(after);
         if (cases[i].no_driver) {
             Error *err = NULL;
