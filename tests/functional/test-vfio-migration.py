@@ -127,6 +127,16 @@ class Case(unittest.TestCase):
         self.folder = folder.name
         self.count = 0
 
+    @contextlib.contextmanager
+    def one(self, **what):
+        """A sub-test that leaves nothing to the next one."""
+        with self.subTest(**what):
+            try:
+                yield
+            finally:
+                self.doCleanups()
+                self.setUp()
+
     def source(self, *devices, pages_per_second=500, args=(), **kwargs):
         image = harness.pattern_image(self.folder, area_mib=AREA_MIB, fill=True,
                                       pages_per_second=pages_per_second)
@@ -224,6 +234,19 @@ class Whole(Case):
         src.command('stop')
         self.assertEqual(src.state(), 'stop')
         self.start(src, dst)
+        self.complete(src, dst)
+        self.check_same(src, dst)
+
+    def test_guest_stops_meanwhile(self):
+        """Stopped by hand in pre-copy: the stream goes on in STOP_COPY."""
+        keys = DEVICE + ',read-rate=8M'
+        src, dst = self.source(keys), self.destination(keys)
+        src.command('migrate-set-parameters', downtime_limit=0)
+        self.start(src, dst)
+        src.wait_state('pre-copy')
+        src.command('stop')
+        self.assertEqual(src.state(), 'stop-copy')
+        src.command('migrate-set-parameters', downtime_limit=10000)
         self.complete(src, dst)
         self.check_same(src, dst)
 
@@ -345,7 +368,7 @@ class Blockers(Case):
 class Failures(Case):
     """Section 8: whatever goes wrong, the guest runs on one side."""
 
-    def fail(self, here='', there='', pattern='.', **kwargs):
+    def fails(self, here='', there='', pattern='.', **kwargs):
         src = self.source(DEVICE + here, **kwargs)
         dst = self.destination(DEVICE + there)
         self.start(src, dst)
@@ -366,43 +389,69 @@ class Failures(Case):
     def test_state_moves(self):
         for state in ('pre-copy', 'pre-copy-p2p', 'stop-copy'):
             for what in ('EIO', 'error'):
-                with self.subTest(state=state, what=what):
-                    self.fail(f',fault=state:{what}*1@{state}', pattern=f'{state}')
-                    self.doCleanups()
-                    self.setUp()
+                with self.one(state=state, what=what):
+                    self.fails(f',fault=state:{what}*1@{state}', pattern=f'{state}')
 
     def test_read(self):
-        self.fail(',fault=read:EIO@1M', pattern='reading its state')
+        self.fails(',fault=read:EIO@1M', pattern='reading its state')
 
     def test_read_in_blackout(self):
-        self.fail(',fault=read:EIO@22M', pattern='reading its state')
+        self.fails(',fault=read:EIO@22M', pattern='reading its state')
 
     def test_reinit_while_stopping(self):
-        self.fail(',fault=reinit:pre-copy-p2p*1', pattern='new initial data')
+        self.fails(',fault=reinit:pre-copy-p2p*1', pattern='new initial data')
 
     def test_destination_state(self):
         for state in ('resuming', 'stop', 'running-p2p'):
-            with self.subTest(state=state):
-                _, dst = self.fail(there=f',fault=state:error*1@{state}')
+            with self.one(state=state):
+                _, dst = self.fails(there=f',fault=state:error*1@{state}')
                 dst.wait_migration('failed')
                 dst.wait_state('running')
                 self.assertIn('VFIO', dst.command('query-migrate')['error-desc'])
-                self.doCleanups()
-                self.setUp()
 
     def test_destination_refuses(self):
         for what in ('version', 'truncated', 'too-long'):
-            with self.subTest(what=what):
-                _, dst = self.fail(there=f',fault=refuse:{what}')
+            with self.one(what=what):
+                _, dst = self.fails(there=f',fault=refuse:{what}')
                 info = dst.wait_migration('failed')
                 self.assertRegex(info['error-desc'], r'VFIO device .*')
                 dst.wait_state('running')
-                self.doCleanups()
-                self.setUp()
 
     def test_destination_write(self):
-        _, dst = self.fail(there=',fault=write:ENOSPC@3M')
+        _, dst = self.fails(there=',fault=write:ENOSPC@3M')
         self.assertIn('No space left', dst.wait_migration('failed')['error-desc'])
+
+    def test_destination_does_not_start(self):
+        """After the source was told: the guest runs there, and so does the device."""
+        src = self.source()
+        dst = self.destination(DEVICE + ',fault=state:EIO*1@running', args=())
+        self.start(src, dst)
+        src.wait_migration('completed', 'failed')
+        dst.wait_migration('completed', 'failed')
+        self.assertEqual(src.status(), 'postmigrate')
+        self.assert_lives(dst)
+        self.assertIn('cannot get into state running', dst.output())
+
+    def test_harmless(self):
+        """What a driver may get wrong without anybody losing anything."""
+        for fault in ('precopy-info:EIO', 'infov2:EIO', 'dma-stop:EIO', 'reinit:20ms*1',
+                      'reinit:every2*1', 'reinit:stop-copy*1', 'initial-size:0', 'dirty-size:0'):
+            with self.one(fault=fault):
+                self.migrate_well(self.source(f'{DEVICE},fault={fault}'))
+
+    def test_useless(self):
+        """Reports with which nobody can plan: the guest runs on one side."""
+        for fault in ('stop-size:wild', 'dirty-size:wild', 'initial-size:wild', 'dirty-size:max',
+                      'initial-size:max', 'initial-size:2^63'):
+            with self.one(fault=fault):
+                src, dst = self.source(f'{DEVICE},fault={fault}'), self.destination(args=())
+                self.start(src, dst)
+                time.sleep(1)
+                src.command('migrate_cancel')
+                status = src.wait_migration('cancelled', 'completed')['status']
+                self.assert_lives(src if status == 'cancelled' else dst)
+                if status == 'completed':
+                    self.assertEqual(src.status(), 'postmigrate')
 
     def test_short(self):
         """One byte at a time, for a while, at both ends."""
@@ -431,7 +480,7 @@ class Failures(Case):
     def test_sizes(self):
         """Any number, and no switchover that it would not allow."""
         for size in ('max', '2^63', '2^62'):
-            with self.subTest(size=size):
+            with self.one(size=size):
                 src, dst = self.source(DEVICE + f',fault=stop-size:{size}'), self.destination()
                 self.start(src, dst)
                 time.sleep(1)
@@ -442,17 +491,13 @@ class Failures(Case):
                 src.wait_migration('cancelled')
                 self.assert_lives(src)
                 self.again(src)
-                self.doCleanups()
-                self.setUp()
 
     def test_sizes_too_small(self):
         for size in ('0', '1', 'under'):
-            with self.subTest(size=size):
+            with self.one(size=size):
                 src = self.source(DEVICE + f',fault=stop-size:{size},fault=initial-size:{size}'
                                            f',fault=dirty-size:{size}')
                 self.migrate_well(src)
-                self.doCleanups()
-                self.setUp()
 
 
 class Cancel(Case):
