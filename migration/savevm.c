@@ -235,13 +235,20 @@ static void take_turn(SaveVM *sv, SaveEntry *e, int64_t ns, bool hungry)
 static MigIterate iterate_one(SaveVM *sv, SaveEntry *e, Error **errp)
 {
     uint64_t start = mig_stream_offset(sv->s);
+    uint64_t in_order = mig_stream_in_order(sv->s), body;
     int64_t start_ns = clock_now_ns(sv->vm->host_clock);
     Error *err = NULL;
     MigIterate res;
 
     put_section_header(sv->s, e, QEMU_VM_SECTION_PART);
+    body = mig_stream_in_order(sv->s);
     res = e->ops->save_live_iterate(sv->s, e->opaque, &err);
-    put_section_footer(sv->s, e);
+    if (mig_stream_in_order(sv->s) == body) {
+        /* Nothing to say in the stream: a section would make it longer. */
+        mig_stream_take_back(sv->s, body - in_order);
+    } else {
+        put_section_footer(sv->s, e);
+    }
     e->sent_bytes += mig_stream_offset(sv->s) - start;
     trace_savevm_section("iterate", e->idstr, e->instance, e->sent_bytes);
     /* Now, so that a module's time is that of its bytes too. */

@@ -47,6 +47,14 @@ void mig_stream_locate(const MigStream *s, Error **errp);
 #define MIG_STREAM_PEEK_MAX 1024
 bool mig_stream_peek(MigStream *s, size_t at, uint8_t *val);
 
+/*
+ * Output: bytes put in order, which mig_put_buffer_at() does not count in; and
+ * the way to take the last @len (at least 1) of them back. These must have
+ * been put since the last flush, and be few enough for the buffer.
+ */
+uint64_t mig_stream_in_order(const MigStream *s);
+void mig_stream_take_back(MigStream *s, size_t len);
+
 /* Whether bytes that have been read from the channel wait to be taken. */
 bool mig_stream_has_buffered(const MigStream *s);
 

@@ -64,6 +64,30 @@ bool mig_skip(MigStream *s, uint64_t len, Error **errp);
 #define MIG_COUNTED_STRING_SIZE 256
 bool mig_get_counted_string(MigStream *s, char *str, Error **errp);
 
+/* ---- a stream over a file ---- */
+
+/*
+ * Where in the file the next byte of the stream is, in bytes from the file's
+ * start; and going on elsewhere. What is queued is flushed first. Error: the
+ * channel is not seekable, or the file cannot be that large.
+ */
+bool mig_stream_position(MigStream *s, uint64_t *pos, Error **errp);
+bool mig_stream_seek(MigStream *s, uint64_t pos, Error **errp);
+
+/* How long the file is now, bytes. Input. */
+bool mig_stream_file_size(MigStream *s, uint64_t *size, Error **errp);
+
+/*
+ * Bytes with a place of their own: written or read at once, past the stream's
+ * buffer, at byte @pos of the file; the stream stays where it is. Written ones
+ * count as sent. Errors as everywhere here; a file that ends within what is
+ * read is one.
+ */
+void mig_put_buffer_at(MigStream *s, const void *buf, size_t len,
+                       uint64_t pos);
+bool mig_get_buffer_at(MigStream *s, void *buf, size_t len, uint64_t pos,
+                       Error **errp);
+
 /* ---- both ---- */
 
 /* Bytes written (queued ones included) or read so far. */
