@@ -152,9 +152,13 @@ static bool load(MigIn *in, Error **errp)
 {
     Migration *m = in->m;
     SaveVMConfig config = migration_savevm_config(m);
+    RamOptions ram = migration_ram_options(m);
     LoadVM *lv;
     bool ok, cancelled;
 
+    vm_lock(m->vm);
+    ram_set_options(m->ram, &ram);
+    vm_unlock(m->vm);
     in->stream = mig_stream_new_input(in->end.ch);
     lv = loadvm_new(m->vm, in->stream, &config, &load_ops, in);
     ok = loadvm_run(lv, errp);

@@ -182,6 +182,10 @@ bool migration_check_possible(Migration *m, Error **errp);
 
 /* What both sides must agree on; valid while the Vm lives. */
 SaveVMConfig migration_savevm_config(Migration *m);
+/* What the settings mean for guest memory. */
+RamOptions migration_ram_options(Migration *m);
+/* Whether the capabilities that are on can do with @end. */
+bool migration_check_end(Migration *m, const MigEnd *end, Error **errp);
 
 /* ---- outgoing.c ---- */
 

@@ -27,7 +27,8 @@ bool qmp_migrate(Vm *vm, const char *uri, bool has_channels,
     if (!migration_check_possible(m, errp)) {
         return false;
     }
-    if (!mig_transport_of(addr)->open_output(vm, &addr, &end, errp)) {
+    if (!mig_transport_of(addr)->open_output(vm, &addr, &end, errp) ||
+        !migration_check_end(m, &end, errp)) {
         mig_end_clear(&end);
         return false;
     }
@@ -44,7 +45,8 @@ bool migration_start_incoming(Migration *m, MigrationAddress *addr_taken,
         error_setg(errp, "The incoming migration has already been started");
         return false;
     }
-    if (!mig_transport_of(addr)->open_input(m->vm, &addr, &end, errp)) {
+    if (!mig_transport_of(addr)->open_input(m->vm, &addr, &end, errp) ||
+        !migration_check_end(m, &end, errp)) {
         mig_end_clear(&end);
         return false;
     }

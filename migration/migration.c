@@ -184,13 +184,38 @@ void migration_kick(Migration *m)
 
 SaveVMConfig migration_savevm_config(Migration *m)
 {
+    static const char *const agreed[] = { "mapped-ram" };
     const MachineConfig *config = m->vm->config;
+    bool mapped_ram = migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM);
 
     return (SaveVMConfig) {
         .machine = config && config->type ? config->type : "none",
         .uuid = m->vm->uuid_set ? m->vm->uuid : NULL,
         .validate_uuid = migration_cap(m, MIGRATION_CAPABILITY_VALIDATE_UUID),
+        .capabilities = agreed,
+        .num_capabilities = mapped_ram ? G_N_ELEMENTS(agreed) : 0,
     };
+}
+
+RamOptions migration_ram_options(Migration *m)
+{
+    return (RamOptions) {
+        .detect_zero_pages = migration_param(m, MIG_PARAM_ZERO_PAGE_DETECTION)
+                             != ZERO_PAGE_DETECTION_NONE,
+        .mapped_ram = migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM),
+    };
+}
+
+bool migration_check_end(Migration *m, const MigEnd *end, Error **errp)
+{
+    if (migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM) &&
+        !(end->ch && end->ch->features & IO_FEATURE_SEEKABLE)) {
+        error_setg(errp, "capability 'mapped-ram' is on: memory needs a "
+                   "regular file (file:PATH), and %s%s has no positions",
+                   end->ch ? "" : "a socket", end->ch ? end->ch->name : "");
+        return false;
+    }
+    return true;
 }
 
 /* ---- blockers ---- */

@@ -28,6 +28,8 @@ const MigCapInfo mig_cap_info[MIGRATION_CAPABILITY__MAX] = {
         false, "have the destination compare the guest's UUID" },
     [MIGRATION_CAPABILITY_SWITCHOVER_ACK] = {
         false, "wait until devices' first data are loaded (needs return-path)" },
+    [MIGRATION_CAPABILITY_MAPPED_RAM] = {
+        false, "give each page of memory a fixed place in a file" },
 };
 
 const MigParamInfo mig_param_info[MIG_PARAM__MAX] = {

@@ -106,10 +106,7 @@ static bool set_up(MigOut *out, Error **errp)
 {
     Migration *m = out->m;
     SaveVMConfig config = migration_savevm_config(m);
-    RamOptions ram = {
-        .detect_zero_pages = migration_param(m, MIG_PARAM_ZERO_PAGE_DETECTION)
-                             != ZERO_PAGE_DETECTION_NONE,
-    };
+    RamOptions ram = migration_ram_options(m);
     bool ok;
 
     mig_predictor_begin(m->predictor);

@@ -4,6 +4,7 @@
 #define GODWIT_MIGRATION_RAM_INT_H
 
 #include "migration/dirty.h"
+#include "migration/mapped-ram.h"
 #include "migration/ram.h"
 #include "migration/register.h"
 #include "migration/zero-page.h"
@@ -16,12 +17,13 @@ struct Ram {
     Vm *vm;
     Clock *clock;
 
-    /* Big lock; constant while saving */
+    /* Big lock; constant while saving or loading */
     RamOptions options;
 
     /* The outgoing migration thread */
     DirtyTracker dirty;
     PagePresence *save_presence;
+    MappedRam *save_mapped;     /* NULL: pages go into the stream */
     int64_t sync_ns;            /* when the period began that is measured */
     uint64_t period_dirty_pages;
     uint64_t period_start_sent;
@@ -31,6 +33,7 @@ struct Ram {
     bool listed[RAM_BLOCKS_MAX];
     const RamBlock *load_block; /* of the last page, for CONTINUE */
     PagePresence *load_presence;
+    MappedRam *load_mapped;     /* NULL: pages come in the stream */
 
     /* Atomic: written by the thread above, read by any */
     RamStats stats;
@@ -48,10 +51,25 @@ void ram_save_cleanup(void *opaque);
 void ram_save_query_pending(void *opaque, MigPendingData *pending, bool exact);
 MigIterate ram_save_iterate(MigStream *s, void *opaque, Error **errp);
 bool ram_save_complete(MigStream *s, void *opaque, Error **errp);
+/* Whether page @page is to be taken for a page of zeros. */
+bool ram_page_is_zero(Ram *ram, const RamBlock *rb, uint64_t page);
 
 /* ram-load.c */
 bool ram_load_setup(void *opaque, Error **errp);
 bool ram_load(MigStream *s, void *opaque, int version_id, Error **errp);
 void ram_load_cleanup(void *opaque);
+/* Makes the page at @offset zero, or finds that it must be and is not. */
+bool ram_load_zero(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t offset,
+                   Error **errp);
+bool ram_block_is_unwritable(const RamBlock *rb);
+
+/*
+ * mapped-ram-pages.c: what is dirty to its places, until nothing is, the
+ * stream fails, the rate is used up or it is @end_ns (-1: neither of these).
+ */
+void mapped_ram_send_pages(Ram *ram, MigStream *s, int64_t end_ns);
+/* All pages of the checked layout into guest memory. */
+bool mapped_ram_load_pages(Ram *ram, MigStream *s, bool mark_dirty,
+                           Error **errp);
 
 #endif

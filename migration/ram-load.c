@@ -23,6 +23,7 @@ bool ram_load_setup(void *opaque, Error **errp)
     memset(ram->listed, 0, sizeof(ram->listed));
     ram->load_block = NULL;
     ram->load_presence = page_presence_new();
+    ram->load_mapped = ram->options.mapped_ram ? mapped_ram_new() : NULL;
     ram_stat_set(&ram->loaded_normal_pages, 0);
     ram_stat_set(&ram->loaded_zero_pages, 0);
     return true;
@@ -34,6 +35,7 @@ void ram_load_cleanup(void *opaque)
 
     page_presence_free(ram->load_presence);
     ram->load_presence = NULL;
+    g_clear_pointer(&ram->load_mapped, mapped_ram_free);
 }
 
 /* ---- the list of blocks ---- */
@@ -86,11 +88,12 @@ static bool load_block_entry(Ram *ram, MigStream *s, uint64_t *left,
     ram->listed[rb->index] = true;
     *left -= size;
     trace_ram_load_block(rb->id, size);
-    return true;
+    return !ram->load_mapped ||
+           mapped_ram_get_header(ram->load_mapped, s, rb, errp);
 }
 
 static bool load_block_list(Ram *ram, MigStream *s, uint64_t total,
-                            Error **errp)
+                            bool mark_dirty, Error **errp)
 {
     RamBlock *rb;
 
@@ -111,7 +114,10 @@ static bool load_block_list(Ram *ram, MigStream *s, uint64_t total,
         }
     }
     ram->blocks_listed = true;
-    return true;
+    /* Every header has been found right: now memory may be touched. */
+    return !ram->load_mapped ||
+           (mapped_ram_get_bitmaps(ram->load_mapped, s, errp) &&
+            mapped_ram_load_pages(ram, s, mark_dirty, errp));
 }
 
 /* ---- pages ---- */
@@ -135,15 +141,30 @@ static bool compare_readonly(MigStream *s, const RamBlock *rb, uint64_t offset,
     return true;
 }
 
-static bool is_unwritable(const RamBlock *rb)
+bool ram_block_is_unwritable(const RamBlock *rb)
 {
     return rb->backing.readonly && rb->backing.fd >= 0 && rb->backing.share;
+}
+
+bool ram_load_zero(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t offset,
+                   Error **errp)
+{
+    ram_stat_add(&ram->loaded_zero_pages, 1);
+    if (page_presence_absent(ram->load_presence, rb,
+                             offset / GUEST_PAGE_SIZE) ||
+        page_is_zero(rb->host + offset)) {
+        return true;
+    }
+    if (ram_block_is_unwritable(rb)) {
+        return compare_readonly(s, rb, offset, true, errp);
+    }
+    memset(rb->host + offset, 0, GUEST_PAGE_SIZE);
+    return true;
 }
 
 static bool load_zero_page(Ram *ram, MigStream *s, const RamBlock *rb,
                            uint64_t offset, Error **errp)
 {
-    uint64_t page = offset / GUEST_PAGE_SIZE;
     uint8_t fill;
 
     if (!mig_get_u8(s, &fill, errp)) {
@@ -154,22 +175,13 @@ static bool load_zero_page(Ram *ram, MigStream *s, const RamBlock *rb,
                         "0 is accepted", rb->id, fill);
         return false;
     }
-    ram_stat_add(&ram->loaded_zero_pages, 1);
-    if (page_presence_absent(ram->load_presence, rb, page) ||
-        page_is_zero(rb->host + offset)) {
-        return true;
-    }
-    if (is_unwritable(rb)) {
-        return compare_readonly(s, rb, offset, true, errp);
-    }
-    memset(rb->host + offset, 0, GUEST_PAGE_SIZE);
-    return true;
+    return ram_load_zero(ram, s, rb, offset, errp);
 }
 
 static bool load_normal_page(Ram *ram, MigStream *s, const RamBlock *rb,
                              uint64_t offset, Error **errp)
 {
-    if (is_unwritable(rb)) {
+    if (ram_block_is_unwritable(rb)) {
         return compare_readonly(s, rb, offset, false, errp);
     }
     page_presence_written(ram->load_presence, rb, offset / GUEST_PAGE_SIZE);
@@ -185,6 +197,11 @@ static const RamBlock *page_block(Ram *ram, MigStream *s, uint64_t offset,
 
     if (!ram->blocks_listed) {
         mig_stream_fail(s, errp, "a page before the list of RAM blocks");
+        return NULL;
+    }
+    if (ram->load_mapped) {
+        mig_stream_fail(s, errp, "a page in the stream, where capability "
+                        "'mapped-ram' has its place outside");
         return NULL;
     }
     if (!(flags & RAM_SAVE_FLAG_CONTINUE)) {
@@ -253,7 +270,7 @@ bool ram_load(MigStream *s, void *opaque, int version_id, Error **errp)
             ok = load_page(ram, s, offset, flags, mark_dirty, errp);
             break;
         case RAM_SAVE_FLAG_MEM_SIZE:
-            ok = load_block_list(ram, s, offset, errp);
+            ok = load_block_list(ram, s, offset, mark_dirty, errp);
             break;
         case RAM_SAVE_FLAG_EOS:
             return true;

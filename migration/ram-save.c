@@ -23,7 +23,8 @@
 
 /* ---- set-up ---- */
 
-static void put_block_list(MigStream *s, const DirtyTracker *d)
+static void put_block_list(MigStream *s, const DirtyTracker *d,
+                           MappedRam *mapped)
 {
     mig_put_be64(s, d->total_pages * GUEST_PAGE_SIZE | RAM_SAVE_FLAG_MEM_SIZE);
     for (unsigned i = 0; i < d->num_blocks; i++) {
@@ -31,6 +32,9 @@ static void put_block_list(MigStream *s, const DirtyTracker *d)
 
         mig_put_counted_string(s, rb->id);
         mig_put_be64(s, rb->backing.size);
+        if (mapped) {
+            mapped_ram_put_header(mapped, s, rb);
+        }
     }
     mig_put_be64(s, RAM_SAVE_FLAG_EOS);
 }
@@ -44,12 +48,13 @@ bool ram_save_setup(MigStream *s, void *opaque, Error **errp)
         return false;
     }
     ram->save_presence = page_presence_new();
+    ram->save_mapped = ram->options.mapped_ram ? mapped_ram_new() : NULL;
     ram->sync_ns = clock_now_ns(ram->clock);
     ram->period_dirty_pages = 0;
     ram->period_start_sent = 0;
     ram_stat_set(&ram->stats.total_bytes,
                  ram->dirty.total_pages * GUEST_PAGE_SIZE);
-    put_block_list(s, &ram->dirty);
+    put_block_list(s, &ram->dirty, ram->save_mapped);
     trace_ram_save_setup(ram->dirty.num_blocks, ram->stats.total_bytes);
     return true;
 }
@@ -61,6 +66,7 @@ void ram_save_cleanup(void *opaque)
     dirty_stop(&ram->dirty);
     page_presence_free(ram->save_presence);
     ram->save_presence = NULL;
+    g_clear_pointer(&ram->save_mapped, mapped_ram_free);
 }
 
 /* ---- how much is left ---- */
@@ -111,7 +117,7 @@ void ram_save_query_pending(void *opaque, MigPendingData *pending, bool exact)
 
 /* ---- pages ---- */
 
-static bool is_zero(Ram *ram, const RamBlock *rb, uint64_t page)
+bool ram_page_is_zero(Ram *ram, const RamBlock *rb, uint64_t page)
 {
     return ram->options.detect_zero_pages &&
            (page_presence_absent(ram->save_presence, rb, page) ||
@@ -122,7 +128,7 @@ static void send_page(Ram *ram, MigStream *s, const RamBlock *rb,
                       uint64_t page, const RamBlock **last)
 {
     uint64_t offset = page * GUEST_PAGE_SIZE;
-    bool zero = is_zero(ram, rb, page);
+    bool zero = ram_page_is_zero(ram, rb, page);
     uint64_t flags = zero ? RAM_SAVE_FLAG_ZERO : RAM_SAVE_FLAG_PAGE;
 
     if (rb == *last) {
@@ -179,7 +185,11 @@ MigIterate ram_save_iterate(MigStream *s, void *opaque, Error **errp)
 {
     Ram *ram = opaque;
 
-    send_pages(ram, s, true);
+    if (ram->save_mapped) {
+        mapped_ram_send_pages(ram, s, clock_now_ns(ram->clock) + ITERATE_NS);
+    } else {
+        send_pages(ram, s, true);
+    }
     if (!mig_stream_check(s, errp)) {
         return MIG_ITERATE_ERROR;
     }
@@ -195,7 +205,13 @@ bool ram_save_complete(MigStream *s, void *opaque, Error **errp)
     /* The guest has stopped: whoever asked last asked before or after. */
     sync_dirty(ram);
     pages = dirty_count(&ram->dirty);
-    send_pages(ram, s, false);
+    if (ram->save_mapped) {
+        mapped_ram_send_pages(ram, s, -1);
+        mapped_ram_put_bitmaps(ram->save_mapped, s);
+        mig_put_be64(s, RAM_SAVE_FLAG_EOS);
+    } else {
+        send_pages(ram, s, false);
+    }
     trace_ram_save_complete(pages, ram->stats.sent_bytes - before);
     return mig_stream_check(s, errp);
 }

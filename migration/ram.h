@@ -22,9 +22,10 @@ Ram *ram_new(Vm *vm, Clock *clock);
 /* Unregisters and frees. No migration is under way. Big lock. */
 void ram_free(Ram *ram);
 
-/* What to do in the next migration. Before savevm_setup(). */
+/* What to do in the next migration. Before savevm_setup(), loadvm_run(). */
 typedef struct RamOptions {
     bool detect_zero_pages;     /* zero-page-detection is not "none" */
+    bool mapped_ram;            /* capability mapped-ram; loading, too */
 } RamOptions;
 void ram_set_options(Ram *ram, const RamOptions *options);
 

@@ -61,16 +61,12 @@ IoChannel *test_channel(const uint8_t *bytes, size_t len)
     return ch;
 }
 
-GByteArray *test_save(TestVm *t, const SaveVMConfig *config)
+void test_save_to(TestVm *t, const SaveVMConfig *config, IoChannel *ch)
 {
-    IoChannel *ch = io_channel_new_buffer();
     MigStream *s = mig_stream_new_output(ch, clock_host());
     SaveVM *sv = savevm_new(t->vm, s, config);
-    GByteArray *bytes = g_byte_array_new();
     MigIterate res = MIG_ITERATE_MORE;
-    const uint8_t *data;
     Error *err = NULL;
-    size_t len;
     bool ok;
 
     vm_lock(t->vm);
@@ -92,16 +88,25 @@ GByteArray *test_save(TestVm *t, const SaveVMConfig *config)
     vm_unlock(t->vm);
     savevm_free(sv);
     mig_stream_free(s);
+}
+
+GByteArray *test_save(TestVm *t, const SaveVMConfig *config)
+{
+    IoChannel *ch = io_channel_new_buffer();
+    GByteArray *bytes = g_byte_array_new();
+    const uint8_t *data;
+    size_t len;
+
+    test_save_to(t, config, ch);
     data = io_channel_buffer_data(ch, &len);
     g_byte_array_append(bytes, data, len);
     io_channel_unref(ch);
     return bytes;
 }
 
-bool test_load(TestVm *t, const SaveVMConfig *config, const uint8_t *bytes,
-               size_t len, Error **errp)
+bool test_load_from(TestVm *t, const SaveVMConfig *config, IoChannel *ch,
+                    Error **errp)
 {
-    IoChannel *ch = test_channel(bytes, len);
     MigStream *s = mig_stream_new_input(ch);
     LoadVM *lv = loadvm_new(t->vm, s, config, &test_load_ops, NULL);
     bool ok = loadvm_run(lv, errp) && loadvm_read_description(lv, errp);
@@ -110,6 +115,15 @@ bool test_load(TestVm *t, const SaveVMConfig *config, const uint8_t *bytes,
     loadvm_free(lv);
     vm_unlock(t->vm);
     mig_stream_free(s);
+    return ok;
+}
+
+bool test_load(TestVm *t, const SaveVMConfig *config, const uint8_t *bytes,
+               size_t len, Error **errp)
+{
+    IoChannel *ch = test_channel(bytes, len);
+    bool ok = test_load_from(t, config, ch, errp);
+
     io_channel_unref(ch);
     return ok;
 }

@@ -26,10 +26,14 @@ extern const SaveVMConfig test_config;
 /* Return-path and ping are accepted and counted in an unsigned[2]. */
 extern const LoadVMOps test_load_ops;
 
-/* All steps of an outgoing migration into memory; asserts that each works. */
+/* All steps of an outgoing migration; asserts that each works. */
+void test_save_to(TestVm *t, const SaveVMConfig *config, IoChannel *ch);
+/* ... into memory. */
 GByteArray *test_save(TestVm *t, const SaveVMConfig *config);
 
-/* Loads @bytes, the description included. */
+/* Loads what comes, the description included. */
+bool test_load_from(TestVm *t, const SaveVMConfig *config, IoChannel *ch,
+                    Error **errp);
 bool test_load(TestVm *t, const SaveVMConfig *config, const uint8_t *bytes,
                size_t len, Error **errp);
 

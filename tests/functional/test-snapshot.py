@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Snapshots in files, with memory at fixed places (mapped-ram): of a bare-metal
+guest that keeps writing a known pattern. Guest memory is a file in a tmpfs, so
+every byte can be compared."""
+import array
+import os
+import pathlib
+import random
+import tempfile
+import time
+import unittest
+
+import harness
+
+RAM = 96 << 20
+AREA_MIB = 24
+AREA_START = 1 << 20
+
+
+class Side(harness.Machine):
+    """A machine with the pattern guest, whose memory is the file .ram."""
+
+    def __init__(self, folder, name, *args, caps=('events', 'mapped-ram')):
+        self.ram = pathlib.Path(folder, f'{name}.ram')
+        self.ram.unlink(missing_ok=True)
+        super().__init__('-machine', 'virt,memory-backend=mem', '-nodefaults', '-bios', 'none',
+                         '-object', f'memory-backend-file,id=mem,size={RAM},'
+                         f'mem-path={self.ram},share=on', *args, name=name)
+        self.set_caps(*caps)
+        self.command('migrate-set-parameters', max_bandwidth=0)
+
+    def set_caps(self, *names, state=True):
+        self.command('migrate-set-capabilities',
+                     capabilities=[{'capability': name, 'state': state} for name in names])
+
+    def status(self):
+        return self.command('query-status')['status']
+
+    def counters(self):
+        """What the guest has written: the counter of each page of the area."""
+        with open(self.ram, 'rb') as file:
+            file.seek(AREA_START)
+            words = array.array('Q', file.read(AREA_MIB << 20))
+        return words[0::512], words[511::512]
+
+    def assert_lives(self, test, seconds=10):
+        """The guest runs and writes."""
+        test.assertEqual(self.status(), 'running')
+        before = sum(self.counters()[0])
+        end = time.monotonic() + seconds
+        while sum(self.counters()[0]) == before:
+            test.assertLess(time.monotonic(), end, f'{self.name}: the guest does not write')
+            time.sleep(0.01)
+
+
+class Snapshots(unittest.TestCase):
+    """A folder for the files of a test, and what all of them do."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix='godwit-snapshot-', dir='/dev/shm')
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.file = pathlib.Path(self.folder, 'state')
+        self.count = 0
+
+    def source(self, *args, pages_per_second=2000, **kwargs):
+        image = harness.pattern_image(self.folder, area_mib=AREA_MIB, fill=True,
+                                      pages_per_second=pages_per_second)
+        side = Side(self.folder, 'src', '-kernel', image, *args, **kwargs)
+        self.addCleanup(side.close)
+        side.wait_serial('pattern ')
+        return side
+
+    def destination(self, *args, incoming='defer', **kwargs):
+        self.count += 1
+        side = Side(self.folder, f'dst{self.count}', '-incoming', incoming, *args, **kwargs)
+        self.addCleanup(side.close)
+        return side
+
+    def save(self, src, offset=0):
+        """A snapshot of a guest that ran until it was taken."""
+        src.command('migrate', uri=f'file:{self.file},offset={offset}')
+        self.complete(src)
+
+    def complete(self, side):
+        info = side.wait_migration('completed', 'failed', timeout=60)
+        self.assertEqual(info['status'], 'completed', info.get('error-desc'))
+        return info
+
+    def check_counters(self, side):
+        """Of a guest that stands still: n + 1 up to some page, n from there."""
+        first, last = side.counters()
+        steps = [i for i in range(len(first) - 1) if first[i] != first[i + 1]]
+        self.assertLessEqual(len(steps), 1)
+        for i in steps:
+            self.assertEqual(first[i], first[i + 1] + 1)
+        torn = [i for i in range(len(first)) if first[i] and first[i] ^ last[i] != (1 << 64) - 1]
+        self.assertLessEqual(len(torn), 1)
+
+    def check_same(self, src, dst):
+        """All of guest memory is at the destination, which has not run yet."""
+        self.assertEqual(src.status(), 'postmigrate')
+        self.assertEqual(dst.status(), 'paused')
+        self.check_counters(src)
+        self.assertEqual(src.ram.read_bytes(), dst.ram.read_bytes())
+
+
+class MappedRam(Snapshots):
+    """Saved and loaded whole."""
+
+    def test_live(self):
+        """A guest that runs and writes all the while."""
+        src = self.source(pages_per_second=20000)
+        self.save(src)
+        info = src.command('query-migrate')
+        self.assertGreaterEqual(info['ram']['normal'], AREA_MIB << 8)
+        dst = self.destination('-S')
+        dst.command('migrate-incoming', uri=f'file:{self.file}')
+        self.complete(dst)
+        self.check_same(src, dst)
+        dst.command('cont')
+        dst.assert_lives(self)
+
+    def test_offset(self):
+        self.file.write_bytes(b'x' * (200 << 20))
+        src = self.source()
+        self.save(src, offset=5000)
+        with open(self.file, 'rb') as file:
+            self.assertEqual(file.read(5004), b'x' * 5000 + b'QEVM')
+        dst = self.destination('-S')
+        dst.command('migrate-incoming', uri=f'file:{self.file},offset=5000')
+        self.complete(dst)
+        self.check_same(src, dst)
+
+    def test_bounded(self):
+        """However long it runs, the file is no longer than memory and what is
+        around it, and what was never written is a hole."""
+        src = self.source(pages_per_second=0)
+        src.command('migrate-set-parameters', max_bandwidth=40 << 20, downtime_limit=1)
+        src.command('migrate', uri=f'file:{self.file}')
+        end = time.monotonic() + 4
+        sizes = set()
+        while time.monotonic() < end:
+            time.sleep(0.05)
+            sizes.add(self.file.stat().st_size)
+        info = src.command('query-migrate')
+        self.assertEqual(info['status'], 'active')
+        self.assertGreater(info['ram']['transferred'], 100 << 20)
+        self.assertLessEqual(len(sizes), 2, sizes)
+        self.assertLess(self.file.stat().st_blocks * 512, (AREA_MIB + 2) << 20)
+        src.command('migrate-set-parameters', max_bandwidth=0, downtime_limit=2000)
+        self.complete(src)
+        self.assertLess(self.file.stat().st_size, RAM + (4 << 20))
+        dst = self.destination('-S')
+        dst.command('migrate-incoming', uri=f'file:{self.file}')
+        self.complete(dst)
+        self.check_same(src, dst)
+
+    def test_cancel_and_again(self):
+        src = self.source(pages_per_second=20000)
+        for _ in range(10):
+            src.command('migrate-set-parameters', max_bandwidth=64 << 20, downtime_limit=1)
+            src.command('migrate', uri=f'file:{self.file}')
+            time.sleep(random.uniform(0, 0.3))
+            src.command('migrate_cancel')
+            src.wait_migration('cancelled')
+            src.assert_lives(self)
+        # What is left of it is no snapshot.
+        dst = self.destination()
+        dst.command('migrate-incoming', uri=f'file:{self.file}', exit_on_error=False)
+        self.assertIn('error-desc', dst.wait_migration('failed'))
+        src.command('migrate-set-parameters', max_bandwidth=0, downtime_limit=300)
+        self.save(src)
+        dst = self.destination('-S')
+        dst.command('migrate-incoming', uri=f'file:{self.file}')
+        self.complete(dst)
+        self.check_same(src, dst)
+
+    def test_not_a_file(self):
+        """Whatever has no positions is refused by the command, with the reason."""
+        src = self.source()
+        dst = self.destination()
+        for side, command in ((src, 'migrate'), (dst, 'migrate-incoming')):
+            for uri in (f'unix:{self.folder}/sock', 'tcp:127.0.0.1:0', 'exec:cat > /dev/null',
+                        'file:/dev/full'):
+                with self.assertRaisesRegex(harness.QmpError, "'mapped-ram' is on.*regular file"):
+                    side.command(command, uri=uri)
+        self.assertFalse(os.path.exists(f'{self.folder}/sock'))
+        self.assertNotIn('status', src.command('query-migrate'))
+        src.set_caps('mapped-ram', state=False)
+        src.command('migrate', uri=f'file:{self.file}')
+        self.complete(src)
+        dst.command('migrate-incoming', uri=f'file:{self.file}', exit_on_error=False)
+        self.assertIn("'mapped-ram' is off at the source",
+                      dst.wait_migration('failed')['error-desc'])
+
+
+harness.need(harness.PATTERN and os.path.exists(harness.PATTERN),
+             'no cross compiler for the pattern guest')
+harness.main()
