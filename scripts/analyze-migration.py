@@ -155,7 +155,26 @@ class Memory:
             file.seek(offset)
             file.write(data)
 
-    def read_sizes(self, reader, left, shared):
+    def read_mapped(self, reader, block):
+        """A block whose pages have their places in the file."""
+        reader.be32()
+        page_bytes, bitmap_at, pages_at = (reader.be64() for _ in range(3))
+        count = self.sizes[block] // PAGE_BYTES
+        if page_bytes != PAGE_BYTES:
+            reader.fail(f"pages of {page_bytes} bytes in block '{block}'")
+        if not reader.at <= bitmap_at <= pages_at <= len(reader.data):
+            reader.fail(f"the places of block '{block}' are not in the file")
+        reader.at = bitmap_at
+        bitmap = int.from_bytes(reader.take((count + 63) // 64 * 8), 'little')
+        reader.at = pages_at
+        for page in range(count):
+            data = reader.take(PAGE_BYTES)
+            normal = bitmap >> page & 1
+            self.pages['normal' if normal else 'zero'] += 1
+            if normal:
+                self.store(block, page * PAGE_BYTES, data)
+
+    def read_sizes(self, reader, left, capabilities):
         while left > 0:
             name = reader.name()
             size = reader.be64()
@@ -163,10 +182,12 @@ class Memory:
                 reader.fail(f"block '{name}' of {size} bytes; {left} are left")
             self.sizes[name] = size
             left -= size
-            if shared:
+            if 'x-ignore-shared' in capabilities:
                 reader.be64()
+            if 'mapped-ram' in capabilities:
+                self.read_mapped(reader, name)
 
-    def read(self, reader, shared):
+    def read(self, reader, capabilities):
         """One section's records, up to its end mark."""
         while True:
             word = reader.be64()
@@ -176,7 +197,7 @@ class Memory:
             if flags == RAM_FLUSH:
                 continue
             if flags == RAM_SIZES:
-                self.read_sizes(reader, offset, shared)
+                self.read_sizes(reader, offset, capabilities)
                 continue
             if not flags & RAM_CONTINUE:
                 self.block = reader.name()
@@ -267,9 +288,8 @@ class Stream:
             reader.fail(f'section id {number}, which nothing has started')
         name, instance, _ = self.names[number]
         if name == 'ram':
-            shared = 'x-ignore-shared' in self.configuration.get(
-                'capabilities', [])
-            self.memory.read(reader, shared)
+            self.memory.read(reader,
+                             self.configuration.get('capabilities', []))
         else:
             self.read_device(name, instance)
         if reader.u8() != FOOTER or reader.be32() != number:

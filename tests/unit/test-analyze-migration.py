@@ -11,7 +11,7 @@ import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = SOURCE / 'scripts' / 'analyze-migration.py'
-SEED = SOURCE / 'tests' / 'fuzz' / 'seeds' / 'stream' / 'whole'
+SEEDS = SOURCE / 'tests' / 'fuzz' / 'seeds'
 
 
 class AnalyzeMigration(unittest.TestCase):
@@ -19,7 +19,7 @@ class AnalyzeMigration(unittest.TestCase):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
         # The seed's first byte is for the fuzz target.
-        self.stream = SEED.read_bytes()[1:]
+        self.stream = (SEEDS / 'stream' / 'whole').read_bytes()[1:]
 
     def run_on(self, data, *args):
         path = pathlib.Path(self.folder.name) / 'stream'
@@ -60,6 +60,17 @@ class AnalyzeMigration(unittest.TestCase):
         self.assertEqual(len(ram), 6 * 4096)
         self.assertEqual(ram.index(0xa5), 4096)
         self.assertEqual((folder / 'rom.ram').read_bytes(), bytes(2 * 4096))
+
+    def test_mapped_ram(self):
+        folder = pathlib.Path(self.folder.name) / 'memory'
+        data = (SEEDS / 'mapped-ram' / 'whole').read_bytes()
+        out = json.loads(self.run_on(data, '-x', folder).stdout)
+        self.assertEqual(out['configuration']['capabilities'], ['mapped-ram'])
+        self.assertEqual(out['ram']['pages'], {'zero': 1, 'normal': 3})
+        self.assertEqual((folder / 'a.ram').read_bytes(),
+                         b'A' * 4096 + bytes(4096) + b'C' * 4096)
+        cut = self.run_on(data[:8192])
+        self.assertEqual(cut.returncode, 1)
 
     def test_damaged(self):
         damaged = [b'', b'nonsense', self.stream[:-1], self.stream[:100],
