@@ -143,8 +143,12 @@ static bool find_areas(VfioRegion *region, const struct vfio_region_info *info,
     if (!(info->flags & VFIO_REGION_INFO_FLAG_MMAP)) {
         return true;
     }
-    return cap ? sparse_areas(region, cap, room, errp)
-               : add_area(region, 0, region->size, errp);
+    if (cap) {
+        return sparse_areas(region, cap, room, errp);
+    }
+    /* The kernel offers BARs of less than a page, too, when alone in it. */
+    return region->size % (uint64_t)sysconf(_SC_PAGESIZE) ||
+           add_area(region, 0, region->size, errp);
 }
 
 static bool map_areas(VfioRegion *region, Error **errp)

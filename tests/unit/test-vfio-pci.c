@@ -225,6 +225,18 @@ static void test_no_mmap(VfioRig *rig, gconstpointer data)
     g_assert_cmphex(rig->k->devices[0].bytes[2][8], ==, 77);
 }
 
+/* The kernel says that it can be mapped, with all of the page around it. */
+static void test_small_bar(VfioRig *rig, gconstpointer data)
+{
+    (void)data;
+    rig->k->regions[0].size = 256;
+    rig->k->regions[0].flags = MMAP;
+    vfio_rig_place(vfio_rig_plug(rig, 0));
+    g_assert_cmpuint(rig->k->mmaps, ==, 1);
+    hw_write(rig->vm, RIG_BAR0 + 252, 4, 0x55);
+    g_assert_cmphex(rig->k->devices[0].bytes[0][252], ==, 0x55);
+}
+
 static void test_io_bar(VfioRig *rig, gconstpointer data)
 {
     VfioPci *vp;
@@ -673,6 +685,7 @@ int main(int argc, char **argv)
     ADD("config/hostile", test_hostile_config);
     ADD("bars/access", test_bars);
     ADD("bars/no-mmap", test_no_mmap);
+    ADD("bars/small", test_small_bar);
     ADD("bars/io", test_io_bar);
     ADD("bars/rom", test_rom);
     ADD("bars/failing", test_failing_access);
