@@ -168,6 +168,21 @@ static MigIterate save_iterate(MigStream *s, void *opaque, Error **errp)
 
 /* ---- the blackout ---- */
 
+/*
+ * A guest that has never run, or was reset while it stood still, has not
+ * stopped its device. Memory is looked at once more after this.
+ */
+static bool stop_at_last(VfioMigration *m, Error **errp)
+{
+    unsigned state = vfio_mig_state(m);
+
+    return !vfio_mig_state_runs(state) ||
+           vfio_mig_set_state(m, vfio_mig_state_is_precopy(state)
+                              ? VFIO_DEVICE_STATE_STOP_COPY
+                              : VFIO_DEVICE_STATE_STOP,
+                              VFIO_DEVICE_STATE_STOP, errp);
+}
+
 static bool save_switchover(void *opaque, Error **errp)
 {
     VfioMigration *m = opaque;
@@ -184,7 +199,7 @@ static bool save_switchover(void *opaque, Error **errp)
                    "while the guest was being stopped", m->vdev->name);
         return false;
     }
-    return true;
+    return stop_at_last(m, errp);
 }
 
 /* One read, big lock held before and after. */

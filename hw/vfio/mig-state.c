@@ -302,7 +302,8 @@ static void recover_to(VfioMigration *m, unsigned recover)
                            vfio_mig_state_name(vfio_mig_state(m)),
                            vfio_mig_state_name(recover));
     if (recover != VFIO_DEVICE_STATE_ERROR &&
-        vfio_mig_state(m) != VFIO_DEVICE_STATE_ERROR && walk(m, recover, NULL)) {
+        vfio_mig_state(m) != VFIO_DEVICE_STATE_ERROR &&
+        walk(m, recover, NULL)) {
         return;
     }
     if (!vfio_mig_reset_device(m)) {
