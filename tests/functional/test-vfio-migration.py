@@ -344,6 +344,20 @@ class Several(Case):
         self.assertEqual(order, ['pre-copy'] * 2 + ['pre-copy-p2p'] * 2 + ['stop-copy'] * 2
                          + ['stop'] * 2)
 
+    def test_one_of_two_fails(self):
+        """Wherever one of them fails, both run again."""
+        other = DEVICE + ',seed=7'
+        for fault in ('state:error*1@pre-copy', 'state:EIO*1@pre-copy-p2p',
+                      'state:error*1@stop-copy', 'read:EIO*1@22M'):
+            with self.one(fault=fault):
+                src = self.source(DEVICE, f'{other},fault={fault}')
+                dst = self.destination(DEVICE, other)
+                self.start(src, dst)
+                self.assertEqual(src.wait_migration('failed', 'completed')['status'], 'failed')
+                self.assert_lives(src, 2)
+                src.set(1, fault='none')
+                self.migrate_well(src, DEVICE, other)
+
     def test_without_p2p(self):
         src = self.source(DEVICE, DEVICE + ',p2p=off')
         info = src.command('query-migrate')
