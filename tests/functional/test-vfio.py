@@ -333,6 +333,95 @@ class Linux(unittest.TestCase):
         self.assertIn('godwit-guest: done 0', text)
 
 
+# Rings the bell, lets the interrupt be served, says how many there were.
+TICKS = ('cd /sys/bus/pci/devices/0000:00:01.0;'
+         ' echo fff1 6770 > /sys/bus/pci/drivers/uio_pci_generic/new_id;'
+         ' BAR=$(head -n1 resource | cut -d" " -f1); I=0;'
+         ' while true; do I=$((I - -1)); devmem $((BAR - -4)) 32 1; usleep 50000;'
+         ' devmem $BAR 32 > /dev/null;'
+         ' printf "\\006\\000" | dd of=config bs=1 seek=4 conv=notrunc 2>/dev/null;'
+         ' N=$(grep uio_pci /proc/interrupts | awk "{ print \\$2 }");'
+         ' echo tick $I interrupts $N id $(devmem $BAR 32); done')
+
+MIGRATABLE = 'state-size=4M,stop-size=1M'
+
+
+def move(source, target_of, folder):
+    """Moves the guest to what target_of(uri) starts; returns that."""
+    uri = f'unix:{folder}/migration'
+    target = target_of(uri)
+    source.command('migrate', uri=uri)
+    info = source.wait_migration('completed', 'failed')
+    assert info['status'] == 'completed', info
+    target.wait_migration('completed')
+    return target
+
+
+class Moved(Case):
+    """What the guest had set up of the device is there when it has moved."""
+
+    def test_registers_and_interrupt(self):
+        source = self.start({'gpu0': MIGRATABLE})
+        trapped, mapped = self.place()
+        self.enable_interrupt(33)
+        self.qtest.set(trapped + REG_DOORBELL, 1)
+        # Claimed, and not served: the line is high when the guest leaves.
+        self.assertEqual(self.claim(), 33)
+        source.command('cont')
+        with tempfile.TemporaryDirectory(prefix='godwit-vfio-') as folder:
+            move(source, lambda uri: self.start({'gpu0': MIGRATABLE}, '-incoming', uri), folder)
+        self.assertEqual(self.config(0x10), trapped)
+        self.assertEqual(self.config(0x18), mapped)
+        self.assertEqual(self.config(4, 2), 6)
+        self.complete(33)
+        self.assertEqual(self.claim(0), 33)
+        self.assertEqual(self.qtest.get(trapped + REG_ID), 0x6770fff1)
+        self.complete(33)
+        self.assertEqual(self.claim(0), 0)
+        self.qtest.set(trapped + REG_DOORBELL, 1)
+        self.assertEqual(self.claim(), 33)
+
+    def test_other_device(self):
+        """A device with other ids is not the guest's."""
+        source = self.start({'gpu0': MIGRATABLE})
+        source.command('cont')
+        with tempfile.TemporaryDirectory(prefix='godwit-vfio-') as folder:
+            uri = f'unix:{folder}/migration'
+            target = self.start({'gpu0': MIGRATABLE + ',device=0x1234'}, '-incoming', uri)
+            source.command('migrate', uri=uri)
+            source.wait_migration('failed')
+            target.process.wait(20)
+            self.assertNotEqual(target.process.returncode, 0)
+
+    @unittest.skipUnless(harness.KERNEL and harness.INITRD, 'no Linux guest')
+    def test_linux(self):
+        """No tick is missing, and none without its interrupt."""
+        def machine(*args):
+            machine = SimMachine({'gpu0': MIGRATABLE}, '-machine', 'virt', '-m', '256',
+                                 '-kernel', harness.KERNEL, '-initrd', harness.INITRD, '-append',
+                                 'console=ttyS0 quiet godwit.run=' + TICKS.replace(' ', '+'),
+                                 *args)
+            self.addCleanup(machine.close)
+            return machine
+
+        source = machine()
+        source.wait_serial('tick 5 ', BOOT_S)
+        with tempfile.TemporaryDirectory(prefix='godwit-vfio-') as folder:
+            target = move(source, lambda uri: machine('-incoming', uri), folder)
+        last = 0
+        end = time.monotonic() + 60
+        while last < 15 and time.monotonic() < end:
+            time.sleep(0.1)
+            text = (source.serial() + target.serial()).replace('\r', '')
+            ticks = re.findall(r'^tick (\d+) interrupts (\d+) id (\w+)$', text, re.M)
+            last = int(ticks[-1][0])
+        self.assertGreaterEqual(last, 15, text)
+        self.assertIn('tick 15 ', target.serial())
+        self.assertEqual([int(i) for i, _, _ in ticks], list(range(1, last + 1)))
+        self.assertEqual([int(n) for _, n, _ in ticks], list(range(1, last + 1)))
+        self.assertEqual({ident for _, _, ident in ticks}, {'0x6770FFF1'})
+
+
 def sim_has_sysfs():
     """Whether this vfio-sim has devices below /sys."""
     run = subprocess.run([SIM, '--device', 'id=g', '--', 'echo', '@g:sysfs@'],
