@@ -54,6 +54,11 @@ class Meeting(Case):
         self.succeed('touch', options=['--log', str(log)])
         self.assertRegex(log.read_text(encoding='ascii'),
                          r'device bind 0x3b76 = 0')
+        self.succeed('touch', options=['--log', str(log)],
+                     way=OtherWays.legacy)
+        text = log.read_text(encoding='ascii')
+        self.assertRegex(text, r'/dev/vfio/1000 open 0x[0-9a-f]+ = \d+\n')
+        self.assertIn('container set-iommu 0x3b66 = 0', text)
 
     def test_command_line(self):
         for text, message in (
@@ -142,6 +147,7 @@ class OtherWays(Case):
         self.assertGreater(got['dirty-when-unmapped'], 20)
         self.assertEqual(got['unmapped-all'], 4096)
         self.assertEqual(got['map-when-unset'], errno.EINVAL)
+        self.assertEqual((got['scratch-before'], got['scratch-after']), (77, 0))
         got = self.succeed('container', 'dirty=none', way=self.legacy).numbers
         self.assertNotIn('bitmap-page-sizes', got)
 

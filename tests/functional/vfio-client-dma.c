@@ -176,7 +176,34 @@ void tracking(void)
         ioctl(vmm.iommufd, IOMMU_DESTROY, &destroy) ? errno : 0);
 }
 
-/* What the legacy way has besides; ends with nothing mapped. */
+static uint32_t scratch(void)
+{
+    struct vfio_region_info bar = {sizeof(bar), .index = 0};
+    uint32_t word = 0;
+
+    must("region", ioctl(vmm.device, VFIO_DEVICE_GET_REGION_INFO, &bar));
+    must("scratch", pread(vmm.device, &word, 4, bar.offset + 12));
+    return word;
+}
+
+/* As unplugging and plugging does: the device is new then. */
+static void reopen(void)
+{
+    const struct vfio_iommu_type1_dma_map map = {
+        sizeof(map), VFIO_DMA_MAP_FLAG_READ, (uintptr_t)vmm.ram, 0, 4096};
+
+    must("set-container",
+         ioctl(vmm.group, VFIO_GROUP_SET_CONTAINER, &vmm.container));
+    must("set-iommu",
+         ioctl(vmm.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+    must("map-dma", ioctl(vmm.container, VFIO_IOMMU_MAP_DMA, &map));
+    vmm.device = must("get-device-fd", ioctl(vmm.group,
+                                             VFIO_GROUP_GET_DEVICE_FD,
+                                             "0000:fe:00.0"));
+    say("scratch-after", scratch());
+}
+
+/* What the legacy way has besides. */
 void container_limits(void)
 {
     struct {
@@ -187,10 +214,15 @@ void container_limits(void)
     struct vfio_iommu_type1_dma_unmap unmap = {sizeof(unmap), 0, 4096, 4096};
     struct vfio_iommu_type1_dma_map map = {
         sizeof(map), VFIO_DMA_MAP_FLAG_READ, (uintptr_t)vmm.ram, 0, 4096};
+    struct vfio_region_info bar = {sizeof(bar), .index = 0};
     uint64_t bitmap[RAM_PAGES / 64] = {0};
+    const uint32_t word = 77;
     unsigned set = 0;
 
     container_info();
+    must("region", ioctl(vmm.device, VFIO_DEVICE_GET_REGION_INFO, &bar));
+    must("scratch", pwrite(vmm.device, &word, 4, bar.offset + 12));
+    say("scratch-before", scratch());
     say("unmap-part",
         ioctl(vmm.container, VFIO_IOMMU_UNMAP_DMA, &unmap) ? errno : 0);
     unmap.iova = 1ULL << 32;
@@ -223,4 +255,5 @@ void container_limits(void)
     must("unset-container", ioctl(vmm.group, VFIO_GROUP_UNSET_CONTAINER));
     say("map-when-unset",
         ioctl(vmm.container, VFIO_IOMMU_MAP_DMA, &map) ? errno : 0);
+    reopen();
 }

@@ -190,8 +190,8 @@ bool sim_call_sleep(SimCall *call, int64_t until_ns)
     return true;
 }
 
-static void log_call(SimCall *call, SimFile *file, const char *what,
-                     uint64_t arg, int64_t ret)
+void supervisor_log(SimCall *call, const char *file, const char *what,
+                    uint64_t arg, int64_t ret)
 {
     int fd = call->supervisor->log_fd;
 
@@ -201,7 +201,7 @@ static void log_call(SimCall *call, SimFile *file, const char *what,
         dprintf(fd, "%" G_GINT64_FORMAT ".%06d %d %s %s 0x%"
                 G_GINT64_MODIFIER "x = %" G_GINT64_FORMAT "\n",
                 now / 1000000000, (int)(now % 1000000000 / 1000), call->tid,
-                sim_file_kind_name(file->kind), what, arg, ret);
+                file, what, arg, ret);
     }
 }
 
@@ -327,11 +327,17 @@ static int64_t answer(SimCall *call, int nr, const uint64_t *args)
     case SYS_fstat:
     case SYS_newfstatat:
     case SYS_statx:
-        return supervisor_answer_fstat(call, file, nr, args);
+        what = "stat";
+        ret = supervisor_answer_fstat(call, file, nr, args);
+        if (ret == SIM_CONTINUE) {
+            return ret;
+        }
+        break;
     default:
         return SIM_CONTINUE;
     }
-    log_call(call, file, what, nr == SYS_ioctl ? args[1] : args[2], ret);
+    supervisor_log(call, sim_file_kind_name(file->kind), what,
+                   nr == SYS_ioctl ? args[1] : args[2], ret);
     return ret;
 }
 

@@ -139,9 +139,31 @@ int supervisor_path_call(unsigned i)
     return i < G_N_ELEMENTS(calls) ? calls[i].nr : -1;
 }
 
+static int64_t answer(SimCall *call, const SimNode *node, PathCall what,
+                      uint64_t arg)
+{
+    switch (what) {
+    case OPEN:
+        return node->open ? node->open(call, node->opaque) : SIM_CONTINUE;
+    case STAT:
+        return put_stat(call, arg, node->rdev);
+    case STATX:
+        return put_statx(call, arg, node->rdev);
+    case READLINK:
+        return -EINVAL;
+    default:
+        return arg & X_OK && node->rdev ? -EACCES : 0;
+    }
+}
+
 int64_t supervisor_answer_path(SimCall *call, int nr, const uint64_t *args)
 {
+    static const char *const names[] = {
+        [OPEN] = "open", [STAT] = "stat", [STATX] = "statx",
+        [READLINK] = "readlink", [ACCESS] = "access"};
     const SimNode *node;
+    uint64_t arg;
+    int64_t ret;
     size_t i = 0;
 
     while (i < G_N_ELEMENTS(calls) && calls[i].nr != nr) {
@@ -151,18 +173,12 @@ int64_t supervisor_answer_path(SimCall *call, int nr, const uint64_t *args)
         !(node = find_node(call, args[calls[i].path]))) {
         return SIM_CONTINUE;
     }
-    switch (calls[i].what) {
-    case OPEN:
-        return node->open ? node->open(call, node->opaque) : SIM_CONTINUE;
-    case STAT:
-        return put_stat(call, args[calls[i].arg], node->rdev);
-    case STATX:
-        return put_statx(call, args[calls[i].arg], node->rdev);
-    case READLINK:
-        return -EINVAL;
-    default:
-        return args[calls[i].arg] & X_OK && node->rdev ? -EACCES : 0;
+    arg = args[calls[i].arg];
+    ret = answer(call, node, calls[i].what, arg);
+    if (ret != SIM_CONTINUE) {
+        supervisor_log(call, node->path, names[calls[i].what], arg, ret);
     }
+    return ret;
 }
 
 /* fstat() and its kin: is it said of a descriptor alone? */

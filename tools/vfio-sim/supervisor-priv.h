@@ -58,6 +58,10 @@ bool supervisor_make_filter(Supervisor *s, Error **errp);
 void supervisor_answer(Supervisor *s, const struct seccomp_notif *req,
                        struct seccomp_notif_resp *resp);
 
+/* A line of the log: what was called on which file, or kind of file. */
+void supervisor_log(SimCall *call, const char *file, const char *what,
+                    uint64_t arg, int64_t ret);
+
 /* supervisor-paths.c: calls that name a path, or ask what a file is. */
 void supervisor_free_node(void *node);
 /* The number of the @i-th call that names a path; -1 behind the last. */
