@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 import harness
 from vfiosim import Control, MIB, SIM
@@ -71,7 +72,7 @@ class Stock:
     """A QEMU process under vfio-sim, with QMP and vfio-sim's control."""
 
     def __init__(self, arch, keys, *args, way='descriptors', binary=None,
-                 accel='tcg'):
+                 accel='tcg', sim_args=()):
         self.folder = tempfile.TemporaryDirectory(prefix='vfio-sim-test-')
         self.path = pathlib.Path(self.folder.name)
         listener = socket.socket(socket.AF_UNIX)
@@ -81,7 +82,7 @@ class Stock:
         self.log = open(self.path / 'log', 'wb')
         self.process = subprocess.Popen(
             [SIM, '--control', f'unix:{self.path}/control', '--device',
-             f'id=g,{keys}', '--', binary or find_qemu(arch),
+             f'id=g,{keys}', *sim_args, '--', binary or find_qemu(arch),
              *MACHINES[arch], '-accel', accel, '-m', '128', '-display', 'none',
              '-nodefaults', *WAYS[way], '-chardev',
              f'socket,id=qmp0,path={self.path}/qmp', '-mon',
@@ -92,7 +93,7 @@ class Stock:
         self.open = []
         try:
             self.qmp = self.accept(listener)
-            self.control = Control(self.path / 'control')
+            self.control = Control(self.path / 'control', 'g')
         except Exception:
             self.close()
             raise
@@ -253,6 +254,63 @@ class Meeting(Case):
     @unittest.skipUnless(kvm_works(), 'no /dev/kvm for this user')
     def test_x86_64_kvm_legacy(self):
         self.migrate('x86_64', 'legacy', accel='kvm')
+
+    def test_nobody_logs_dma(self):
+        self.need('x86_64')
+        source = self.stock('x86_64', KEYS + ',dirty=none')
+        with self.assertRaisesRegex(harness.QmpError, 'dirty tracking'):
+            source.qmp.command('migrate', uri='exec:cat >/dev/null')
+
+    def moves_without(self, feature):
+        """The moves of the source's device, which does not offer it."""
+        self.need('x86_64')
+        source, target, uri = self.pair('x86_64', f'{KEYS},{feature}=off')
+        source.control.wait_for('state', 'running')
+        before = len(source.control.query()['moves'])
+        source.qmp.command('migrate', uri=uri)
+        source.wait_status('completed')
+        target.control.wait_for('state', 'running')
+        moves = source.control.query()['moves'][before:]
+        self.assertEqual(source.quit(), target.quit())
+        return [move['to'] for move in moves]
+
+    def test_without_precopy(self):
+        self.assertEqual(self.moves_without('precopy'),
+                         ['running-p2p', 'stop', 'stop-copy', 'stop'])
+
+    def test_without_p2p(self):
+        self.assertEqual(self.moves_without('p2p'),
+                         ['pre-copy', 'stop-copy', 'stop'])
+
+    def test_two_devices_on_several_channels(self):
+        """Their states at once, each read by a thread of its own."""
+        self.need('x86_64')
+        second = ['--device', f'id=h,{KEYS},seed=3,read-rate=64M']
+        args = ['-device', WAYS['descriptors'][-1] +
+                ',x-migration-multifd-transfer=on', '-device',
+                'vfio-pci,id=v1,fd=@h@,iommufd=i0,rombar=0,'
+                'x-migration-multifd-transfer=on']
+        ways = dict(WAYS, both=WAYS['descriptors'][:2] + args)
+        with unittest.mock.patch.dict(WAYS, ways):
+            source = self.stock('x86_64', KEYS, way='both', sim_args=second)
+            uri = f'unix:{source.path}/wire'
+            target = self.stock('x86_64', KEYS, '-incoming', 'defer',
+                                way='both', sim_args=second)
+        for machine in (source, target):
+            machine.qmp.command('migrate-set-capabilities', capabilities=[
+                {'capability': name, 'state': True}
+                for name in ('multifd', 'switchover-ack', 'return-path')])
+        target.qmp.command('migrate-incoming', uri=uri)
+        source.qmp.command('migrate', uri=uri)
+        source.wait_status('completed')
+        target.wait_status('completed')
+        digests = []
+        for machine in (source, target):
+            machine.quit()
+            digests.append(re.findall('(.): state.*digest ([0-9a-f]{16})',
+                                      machine.output()))
+        self.assertEqual([name for name, _ in digests[0]], ['g', 'h'])
+        self.assertEqual(digests[0], digests[1])
 
     def test_old_riscv64_realizes(self):
         """A QEMU that knows only migration of the first version."""

@@ -78,9 +78,11 @@ class Case(unittest.TestCase):
 
 
 class Control:
-    """A session with the control socket at path, once it is there."""
+    """A session with the control socket at path, once it is there; about the
+    device with that id, if there are several."""
 
-    def __init__(self, path):
+    def __init__(self, path, device=None):
+        self.device = {'id': device} if device else {}
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(20)
         for _ in range(200):
@@ -102,7 +104,7 @@ class Control:
         return json.loads(self.file.readline())
 
     def ask(self, **request):
-        return self.send(json.dumps(request))
+        return self.send(json.dumps({**self.device, **request}))
 
     def query(self):
         return self.ask(command='query')['return']
