@@ -16,6 +16,9 @@
 
 #define EXIT_USAGE 125
 
+/* As many as there are slots for on a bus. */
+#define DEVICES_MAX 31
+
 typedef struct Arguments {
     GPtrArray *devices; /* of SimOptions */
     const char *log;
@@ -59,6 +62,12 @@ static bool add_device(Arguments *a, const char *text, Error **errp)
             sim_options_free(o);
             return false;
         }
+    }
+    if (a->devices->len == DEVICES_MAX) {
+        error_setg(errp, "--device %s: there can be at most %d devices", text,
+                   DEVICES_MAX);
+        sim_options_free(o);
+        return false;
     }
     if (!strcmp(o->id, "iommufd")) {
         error_setg(errp, "--device %s: 'iommufd' is no name for a device",

@@ -19,7 +19,7 @@
  * filter knows by the number which reads and writes to trap. Below that the
  * VMM's own descriptors cost nothing.
  */
-#define SIM_SLOTS 64
+#define SIM_SLOTS 128
 
 typedef struct Supervisor Supervisor;
 
