@@ -122,6 +122,8 @@ static const char *property_type(PropertyKind kind)
         return "size";
     case PROP_ON_OFF_AUTO:
         return "OnOffAuto";
+    case PROP_BOOT_INDEX:
+        return "int32";
     default:
         return "str";
     }

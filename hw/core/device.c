@@ -176,10 +176,39 @@ static bool choose_bus(Device *dev, Bus *bus, Error **errp)
     return true;
 }
 
+/* The boot index of @dev, or -1. */
+static int32_t boot_index(const Device *dev)
+{
+    for (const Property *p = dev->type->properties; p && p->name; p++) {
+        if (p->kind == PROP_BOOT_INDEX) {
+            return *(const int32_t *)((const char *)dev + p->offset);
+        }
+    }
+    return -1;
+}
+
+static bool boot_index_is_free(const Device *dev, Error **errp)
+{
+    GPtrArray *devices = dev->vm->machine->devices;
+    int32_t index = boot_index(dev);
+
+    for (guint i = 0; index >= 0 && i < devices->len; i++) {
+        const Device *other = g_ptr_array_index(devices, i);
+
+        if (boot_index(other) == index) {
+            error_setg(errp, "device '%s': property 'bootindex': %d is that "
+                       "of device '%s', expected is one of its own",
+                       device_name(dev), index, device_name(other));
+            return false;
+        }
+    }
+    return true;
+}
+
 bool device_realize(Device *dev, Bus *bus, Error **errp)
 {
     g_assert(!dev->realized);
-    if (!choose_bus(dev, bus, errp)) {
+    if (!boot_index_is_free(dev, errp) || !choose_bus(dev, bus, errp)) {
         return false;
     }
     if (dev->type->realize && !dev->type->realize(dev, errp)) {

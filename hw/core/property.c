@@ -81,6 +81,22 @@ static bool read_pci_slot(const char *text, int32_t *devfn)
     return true;
 }
 
+/* A place in the order of booting, or -1 for none. */
+static bool read_boot_index(const char *text, int32_t *index)
+{
+    uint64_t value;
+
+    if (g_str_equal(text, "-1")) {
+        *index = -1;
+        return true;
+    }
+    if (!keyval_parse_uint64(text, &value) || value > INT32_MAX) {
+        return false;
+    }
+    *index = (int32_t)value;
+    return true;
+}
+
 static unsigned number_width(PropertyKind kind)
 {
     switch (kind) {
@@ -138,6 +154,8 @@ static char *expected(const Property *prop)
                         "1f.7");
     case PROP_ON_OFF_AUTO:
         return g_strdup("'on', 'off' or 'auto'");
+    case PROP_BOOT_INDEX:
+        return g_strdup_printf("-1 or a number from 0 to %d", INT32_MAX);
     default:
         return NULL;
     }
@@ -190,6 +208,9 @@ bool property_set(Device *dev, const Property *prop, const char *text,
             *(int *)field = g_str_equal(text, "auto") ? -1 : on;
         }
         break;
+    case PROP_BOOT_INDEX:
+        ok = read_boot_index(text, field);
+        break;
     case PROP_BLOCK: case PROP_NET: case PROP_CHARDEV: case PROP_OBJECT:
         return set_reference(dev, prop, text, field, errp);
     case PROP_KINDS:
@@ -209,7 +230,7 @@ void property_preset(Device *dev, const Property *prop)
     void *field = (char *)dev + prop->offset;
     bool ok = true;
 
-    if (prop->kind == PROP_PCI_SLOT) {
+    if (prop->kind == PROP_PCI_SLOT || prop->kind == PROP_BOOT_INDEX) {
         *(int32_t *)field = -1;
     } else if (prop->kind == PROP_ON_OFF_AUTO) {
         *(int *)field = -1;
@@ -255,6 +276,8 @@ char *device_get_property(const Device *dev, const Property *prop)
 
         return g_strdup(value < 0 ? "auto" : value ? "on" : "off");
     }
+    case PROP_BOOT_INDEX:
+        return g_strdup_printf("%d", *(const int32_t *)field);
     default:
         return NULL;
     }
@@ -270,6 +293,7 @@ const char *property_kind_name(PropertyKind kind)
         [PROP_PCI_SLOT] = "pci-slot", [PROP_BLOCK] = "drive",
         [PROP_NET] = "netdev",      [PROP_CHARDEV] = "chardev",
         [PROP_ON_OFF_AUTO] = "OnOffAuto", [PROP_OBJECT] = "object",
+        [PROP_BOOT_INDEX] = "int32",
     };
 
     return names[kind];

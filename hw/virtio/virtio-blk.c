@@ -44,6 +44,7 @@ typedef struct VirtioBlk {
     /* properties */
     BlockBackend *blk;
     char *serial;
+    int32_t boot_index;
 } VirtioBlk;
 
 typedef struct BlkRequest {
@@ -378,6 +379,9 @@ static const Property blk_properties[] = {
     { .name = "serial", .kind = PROP_STRING,
       .offset = offsetof(VirtioBlk, serial),
       .help = "serial number, up to 20 characters" },
+    { .name = "bootindex", .kind = PROP_BOOT_INDEX,
+      .offset = offsetof(VirtioBlk, boot_index),
+      .help = "place in the order of booting" },
     { .name = NULL }
 };
 

@@ -16,6 +16,7 @@ typedef struct Thing {
     uint8_t mac[6];
     int32_t slot;
     int tristate;
+    int32_t boot;
     void *chardev;
     bool fail, realized, unrealized;
     uint32_t state;
@@ -35,6 +36,7 @@ static const Property thing_properties[] = {
     { "tristate", PROP_ON_OFF_AUTO, offsetof(Thing, tristate), 0, 0, NULL,
       NULL },
     { "chardev", PROP_CHARDEV, offsetof(Thing, chardev), 0, 0, NULL, NULL },
+    { "boot", PROP_BOOT_INDEX, offsetof(Thing, boot), 0, 0, NULL, NULL },
     { "fail", PROP_BOOL, offsetof(Thing, fail), 0, 0, NULL, NULL },
     { .name = NULL },
 };
@@ -143,6 +145,9 @@ static const Value values[] = {
     { "slot", "", NULL, "1f.7" },
     { "tristate", "auto", "auto", NULL }, { "tristate", "on", "on", NULL },
     { "tristate", "1", NULL, "'auto'" },
+    { "boot", "0", "0", NULL }, { "boot", "2147483647", "2147483647", NULL },
+    { "boot", "-1", "-1", NULL }, { "boot", "-2", NULL, "2147483647" },
+    { "boot", "2147483648", NULL, "-1 or" }, { "boot", "", NULL, "-1 or" },
     { "chardev", "c1", NULL, "-chardev with id 'c1'" },
     { "nothing", "1", NULL, "thing,help" },
 };
@@ -197,6 +202,7 @@ static void test_presets(void)
     g_assert_cmpstr(t->text, ==, "a");
     g_assert_cmpint(t->slot, ==, -1);
     g_assert_cmpint(t->tristate, ==, -1);
+    g_assert_cmpint(t->boot, ==, -1);
     device_free(&t->dev);
     hw_test_free(vm);
 }
@@ -256,6 +262,7 @@ static void test_device_add(void)
         { "{\"driver\": \"thing\", \"u8\": []}", "'u8' must be" },
         { "{\"driver\": \"thing\", \"u8\": 300}", "255" },
         { "{\"driver\": \"thing\", \"fail\": true}", "as asked for" },
+        { "{\"driver\": \"thing\", \"boot\": 1}", "that of device 't0'" },
     };
     Vm *vm = hw_test_new();
     Error *err = NULL;
@@ -269,7 +276,8 @@ static void test_device_add(void)
     bus.child_path = path_of;
     bus.max_children = 3;
     dev = add(vm, "{\"driver\": \"thing\", \"id\": \"t0\", \"bus\": \"b0\","
-              "\"u8\": 3, \"flag\": false, \"text\": \"hello\"}", &err);
+              "\"u8\": 3, \"flag\": false, \"text\": \"hello\","
+              "\"boot\": 1}", &err);
     g_assert_no_error(err);
     g_assert_true(device_find(vm, "t0") == dev);
     g_assert_true(dev->realized && ((Thing *)dev)->realized);

@@ -31,6 +31,7 @@ typedef enum PropertyKind {
     PROP_CHARDEV,               /* struct Chardev *: -chardev id */
     PROP_ON_OFF_AUTO,           /* int: -1 auto, 0 off, 1 on */
     PROP_OBJECT,                /* struct Object *: -object id */
+    PROP_BOOT_INDEX,            /* int32_t: one device's alone; -1: none */
     PROP_KINDS
 } PropertyKind;
 
