@@ -364,7 +364,7 @@ static void runstate_changed(void *opaque, bool running, RunState state)
 
     (void)state;
     block_drain(blk);
-    if (!running && blk->active && !blk->options.read_only) {
+    if (!running && blk->active && !blk->layered && !blk->options.read_only) {
         block_submit(blk, BLOCK_FLUSH, 0, 0, NULL, 0, flush_done, &status);
         block_drain(blk);
     }
@@ -432,6 +432,23 @@ static void destroy(BlockBackend *blk)
     g_free(blk);
 }
 
+/*
+ * Threads of this back end alone: those that GLib shares among pools are given
+ * their scheduling by a call that -sandbox resourcecontrol=deny forbids.
+ */
+static bool start_pool(BlockBackend *blk, Error **errp)
+{
+    g_autoptr(GError) err = NULL;
+
+    blk->pool = g_thread_pool_new(run_request, blk, POOL_THREADS, TRUE, &err);
+    if (err) {
+        error_setg(errp, "cannot start %d threads for block node '%s': %s",
+                   POOL_THREADS, blk->options.node_name, err->message);
+        return false;
+    }
+    return true;
+}
+
 BlockBackend *block_new(Vm *vm, const BlockOptions *options, Error **errp)
 {
     BlockBackend *blk;
@@ -457,7 +474,10 @@ BlockBackend *block_new(Vm *vm, const BlockOptions *options, Error **errp)
         destroy(blk);
         return NULL;
     }
-    blk->pool = g_thread_pool_new(run_request, blk, POOL_THREADS, FALSE, NULL);
+    if (!start_pool(blk, errp)) {
+        destroy(blk);
+        return NULL;
+    }
     blk->runstate_handler = runstate_add_handler(vm, BACK_END_PRIORITY,
                                                  runstate_changed, blk);
     g_ptr_array_add(backends(vm)->all, blk);
@@ -545,8 +565,9 @@ bool block_layer(BlockBackend *blk, const char *upper, Error **errp)
     if (!check_free(blk, errp)) {
         return false;
     }
-    /* The node above takes the lock, on a descriptor of its own. */
+    /* The node above takes the lock, on a descriptor of its own, and works. */
     blk->options.lock = false;
+    g_thread_pool_free(g_steal_pointer(&blk->pool), FALSE, TRUE);
     blk->layered = true;
     blk->user = g_strdup(upper);
     return true;

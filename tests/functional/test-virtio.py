@@ -32,10 +32,12 @@ class Disk(unittest.TestCase):
         return disk
 
     def test_kill_after_flush(self):
-        """What the guest has flushed is in the image when Godwit is killed."""
+        """What the guest has flushed is in the image when Godwit is killed. With
+        all of -sandbox, which is how libvirt starts it."""
         disk = self.image(bytes(8 * MIB))
         machine = linux(
             '-drive', f'file={disk.name},format=raw,if=virtio',
+            '-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
             commands=['yes godwit | dd of=/dev/vda bs=1M count=4 iflag=fullblock conv=fsync '
                       '2>/dev/null', 'echo flushed', 'sleep 100'])
         self.addCleanup(machine.close)
