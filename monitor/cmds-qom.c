@@ -243,6 +243,17 @@ bool qmp_qom_list_properties(Vm *vm, const char *type_name,
 
 /* Paths */
 
+static void add_child(ObjectPropertyInfoList **list, const char *name,
+                      const DeviceType *type)
+{
+    add_property(list, name, g_strdup_printf("child<%s>", type->name), NULL);
+}
+
+static bool is_inner(const Device *dev)
+{
+    return dev->bus && dev->bus->owner && dev->bus->owner->inner == dev;
+}
+
 /* The devices with an id, or those without, as children. */
 static void list_devices(Vm *vm, bool named, ObjectPropertyInfoList **list)
 {
@@ -253,17 +264,47 @@ static void list_devices(Vm *vm, bool named, ObjectPropertyInfoList **list)
         const Device *dev = devices->pdata[i];
         g_autofree char *number = g_strdup_printf("device[%u]", i);
 
-        if (named == (dev->id != NULL)) {
-            add_property(list, named ? dev->id : number,
-                         g_strdup_printf("child<%s>", dev->type->name), NULL);
+        if (named == (dev->id != NULL) && !is_inner(dev)) {
+            add_child(list, named ? dev->id : number, dev->type);
         }
+    }
+}
+
+/* What @path, below /machine/peripheral/, leads to; NULL: nothing. */
+static const Device *find_peripheral(Vm *vm, const char *path)
+{
+    g_auto(GStrv) names = g_strsplit(path, "/", 3);
+    const Device *dev = names[0] && vm->machine ? device_find(vm, names[0])
+                                                : NULL;
+
+    if (!dev || !names[1]) {
+        return dev;
+    }
+    return !names[2] && g_str_equal(names[1], DEVICE_INNER_NAME) ? dev->inner
+                                                                 : NULL;
+}
+
+/* Its properties (they include what it passes on), and what it has inside. */
+static void list_device(const Device *dev, ObjectPropertyInfoList **list)
+{
+    device_properties(dev->type, list);
+    if (dev->inner) {
+        add_child(list, DEVICE_INNER_NAME, dev->inner->type);
     }
 }
 
 bool qmp_qom_list(Vm *vm, const char *path, ObjectPropertyInfoList **ret,
                   Error **errp)
 {
-    if (g_str_equal(path, "/")) {
+    static const char peripheral[] = "/machine/peripheral/";
+    const Device *dev = NULL;
+
+    if (g_str_has_prefix(path, peripheral)) {
+        dev = find_peripheral(vm, path + strlen(peripheral));
+    }
+    if (dev) {
+        list_device(dev, ret);
+    } else if (g_str_equal(path, "/")) {
         add_property(ret, "machine", g_strdup_printf(
             "child<%s-machine>", vm->config->type ? vm->config->type
                                                   : "none"), NULL);

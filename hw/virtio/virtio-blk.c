@@ -306,17 +306,25 @@ static const VirtioDeviceOps blk_ops = {
     .reset = blk_reset,
 };
 
-/* Who uses the disk, as query-block has it: the device that the user named. */
-static const char *user_name(Device *dev)
+/*
+ * Who uses the disk, as query-block has it: a device with an id by that, one
+ * inside another by its path. Caller frees.
+ */
+static char *user_name(const Device *dev)
 {
-    Device *outer = dev->bus->owner;
+    const Device *outer = dev->bus->owner;
 
-    return device_name(outer->inner == dev ? outer : dev);
+    if (outer->inner == dev && outer->id) {
+        return g_strconcat("/machine/peripheral/", outer->id,
+                           "/" DEVICE_INNER_NAME, NULL);
+    }
+    return g_strdup(device_name(outer->inner == dev ? outer : dev));
 }
 
 static bool blk_realize(Device *dev, Error **errp)
 {
     VirtioBlk *s = (VirtioBlk *)dev;
+    g_autofree char *user = user_name(dev);
 
     if (!s->blk) {
         error_setg(errp, "%s needs property 'drive': the id of a -drive or "
@@ -328,7 +336,7 @@ static bool blk_realize(Device *dev, Error **errp)
                    "characters", s->serial, SERIAL_BYTES);
         return false;
     }
-    if (!block_claim(s->blk, user_name(dev), errp)) {
+    if (!block_claim(s->blk, user, errp)) {
         return false;
     }
     virtio_init(&s->vdev, &blk_ops);

@@ -9,6 +9,7 @@ import pty
 import select
 import signal
 import socket
+import tempfile
 import unittest
 
 import harness
@@ -183,6 +184,38 @@ class Probe(unittest.TestCase):
         text = self.qmp.command('human-monitor-command', command_line='help')
         for line in text.splitlines():
             self.assertRegex(line, r'^\S.* -- \S')
+
+
+class Devices(unittest.TestCase):
+    def test_paths(self):
+        """A disk says who has it, and qom-list knows that path."""
+        with tempfile.NamedTemporaryFile() as image:
+            image.truncate(1 << 20)
+            args = ['-machine', 'virt', '-nodefaults', '-S', '-bios', 'none']
+            for i, kind in enumerate(('pci', 'device')):
+                args += ['-blockdev', f'driver=file,filename={image.name},node-name=n{i},'
+                         'read-only=on', '-device', f'virtio-blk-{kind},drive=n{i},id=d{i}']
+            vm = Machine(*args, serial='none')
+            self.addCleanup(vm.close)
+            inner = '/machine/peripheral/d0/virtio-backend'
+            for command in 'query-block', 'query-blockstats':
+                self.assertEqual([disk['qdev'] for disk in vm.command(command)],
+                                 [inner, 'd1'])
+            children = {p['name']: p['type'] for p in
+                        vm.command('qom-list', path='/machine/peripheral/d0')}
+            self.assertEqual(children['virtio-backend'], 'child<virtio-blk-device>')
+            self.assertEqual(children['addr'], 'str')
+            self.assertEqual(children['bootindex'], 'int32')
+            for path in inner, '/machine/peripheral/d1':
+                names = [p['name'] for p in vm.command('qom-list', path=path)]
+                self.assertEqual(sorted(names), ['bootindex', 'drive', 'serial'])
+            self.assertEqual({p['name'] for p in vm.command('qom-list',
+                                                            path='/machine/peripheral')},
+                             {'d0', 'd1'})
+            for path in ('d2', 'd1/virtio-backend', 'd0/x', 'd0/virtio-backend/x', ''):
+                with self.assertRaises(QmpError) as caught:
+                    vm.command('qom-list', path=f'/machine/peripheral/{path}')
+                self.assertEqual(caught.exception.error_class, 'DeviceNotFound')
 
 
 class Descriptors(unittest.TestCase):

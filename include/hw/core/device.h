@@ -18,6 +18,9 @@ typedef struct Device Device;
 typedef struct DeviceType DeviceType;
 typedef struct Bus Bus;
 
+/* What a device's inner one is called in the tree that qom-list shows. */
+#define DEVICE_INNER_NAME "virtio-backend"
+
 /* What a property's text must be. */
 typedef enum PropertyKind {
     PROP_BOOL,                  /* bool: on/off, yes/no, true/false */
