@@ -44,6 +44,7 @@ typedef struct VirtioBlk {
     /* properties */
     BlockBackend *blk;
     char *serial;
+    int write_cache;            /* -1: as the back end has it */
     int32_t boot_index;
 } VirtioBlk;
 
@@ -289,10 +290,22 @@ static void blk_config_written(VirtioDevice *vdev, unsigned offset,
     fill_config((VirtioBlk *)vdev);
 }
 
+/* The cache mode that a driver finds at first; it may choose another. */
+static void preset_cache(VirtioBlk *s)
+{
+    bool on = s->write_cache < 0 ? block_options(s->blk)->writeback
+                                 : s->write_cache;
+
+    put_config(s, CFG_WRITEBACK, on, 1);
+}
+
 /* Requests of the time before the reset complete into a queue that is gone. */
 static void blk_reset(VirtioDevice *vdev)
 {
-    block_drain(((VirtioBlk *)vdev)->blk);
+    VirtioBlk *s = (VirtioBlk *)vdev;
+
+    block_drain(s->blk);
+    preset_cache(s);
 }
 
 static const VirtioDeviceOps blk_ops = {
@@ -342,7 +355,7 @@ static bool blk_realize(Device *dev, Error **errp)
     virtio_init(&s->vdev, &blk_ops);
     virtio_add_queue(&s->vdev, QUEUE_SIZE);
     fill_config(s);
-    put_config(s, CFG_WRITEBACK, block_options(s->blk)->writeback, 1);
+    preset_cache(s);
     return true;
 }
 
@@ -387,6 +400,9 @@ static const Property blk_properties[] = {
     { .name = "serial", .kind = PROP_STRING,
       .offset = offsetof(VirtioBlk, serial),
       .help = "serial number, up to 20 characters" },
+    { .name = "write-cache", .kind = PROP_ON_OFF_AUTO,
+      .offset = offsetof(VirtioBlk, write_cache),
+      .help = "whether the guest finds a cache to flush; it may change that" },
     { .name = "bootindex", .kind = PROP_BOOT_INDEX,
       .offset = offsetof(VirtioBlk, boot_index),
       .help = "place in the order of booting" },

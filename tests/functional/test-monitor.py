@@ -208,7 +208,7 @@ class Devices(unittest.TestCase):
             self.assertEqual(children['bootindex'], 'int32')
             for path in inner, '/machine/peripheral/d1':
                 names = [p['name'] for p in vm.command('qom-list', path=path)]
-                self.assertEqual(sorted(names), ['bootindex', 'drive', 'serial'])
+                self.assertEqual(sorted(names), ['bootindex', 'drive', 'serial', 'write-cache'])
             self.assertEqual({p['name'] for p in vm.command('qom-list',
                                                             path='/machine/peripheral')},
                              {'d0', 'd1'})

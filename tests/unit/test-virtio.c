@@ -210,20 +210,28 @@ static char *image_new(void)
     return path;
 }
 
-static void blk_begin(Rig *rig, const char *path, bool read_only,
-                      uint64_t features)
+static void blk_begin_cache(Rig *rig, const char *path, bool read_only,
+                            uint64_t features, bool writeback,
+                            const char *write_cache)
 {
     const BlockOptions options = {
         .node_name = "d0", .drive_id = "", .driver = "file", .filename = path,
-        .read_only = read_only, .discard = true, .writeback = true,
+        .read_only = read_only, .discard = true, .writeback = writeback,
         .lock = true,
     };
 
     rig_begin(rig);
     property_set_lookup(rig->vm, PROP_BLOCK, &lookup);
     g_assert_nonnull(block_new(rig->vm, &options, NULL));
-    rig_plug(rig, "virtio-blk-device", "drive", "d0", "serial", "S1", NULL);
+    rig_plug(rig, "virtio-blk-device", "drive", "d0", "serial", "S1",
+             "write-cache", write_cache, NULL);
     rig_drive(rig, features, 1);
+}
+
+static void blk_begin(Rig *rig, const char *path, bool read_only,
+                      uint64_t features)
+{
+    blk_begin_cache(rig, path, read_only, features, true, "auto");
 }
 
 static void blk_end(Rig *rig)
@@ -345,6 +353,35 @@ static void test_blk_read_only(void)
 }
 
 /* An image is written by one machine at a time. */
+/* The byte at CONFIG_WCE that a driver finds, chooses, and finds again. */
+static void test_blk_cache(void)
+{
+    static const struct {
+        bool back_end;
+        const char *property;
+        unsigned found;
+    } cases[] = {
+        { true, "auto", 1 }, { false, "auto", 0 }, { true, "off", 0 },
+        { false, "on", 1 },
+    };
+    const hwaddr cache = RIG_SLOT + 0x100 + 32;
+    g_autofree char *path = image_new();
+    Rig rig;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        blk_begin_cache(&rig, path, false, UINT64_MAX, cases[i].back_end,
+                        cases[i].property);
+        g_assert_cmphex(rig_features(&rig) & 1 << 11, ==, 1 << 11);
+        g_assert_cmpuint(hw_read(rig.vm, cache, 1), ==, cases[i].found);
+        hw_write(rig.vm, cache, 1, !cases[i].found);
+        g_assert_cmpuint(hw_read(rig.vm, cache, 1), ==, !cases[i].found);
+        rig_write(&rig, STATUS, 0);
+        g_assert_cmpuint(hw_read(rig.vm, cache, 1), ==, cases[i].found);
+        blk_end(&rig);
+    }
+    unlink(path);
+}
+
 static void test_blk_lock(void)
 {
     g_autofree char *path = image_new();
@@ -640,6 +677,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio/blk/refused", test_blk_refused);
     g_test_add_func("/virtio/blk/discard", test_blk_discard);
     g_test_add_func("/virtio/blk/read-only", test_blk_read_only);
+    g_test_add_func("/virtio/blk/cache", test_blk_cache);
     g_test_add_func("/virtio/blk/lock", test_blk_lock);
     g_test_add_func("/virtio/net/socket", test_net_socket);
     g_test_add_func("/virtio/move", test_move);
