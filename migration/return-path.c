@@ -101,7 +101,11 @@ static bool read_message(MigOut *out, MigStream *s, Error **errp)
     uint32_t value = 0;
     bool ok;
 
-    if (!mig_get_be16(s, &type, errp) || !mig_get_be16(s, &len, errp)) {
+    if (!mig_get_be16(s, &type, errp)) {
+        error_prepend(errp, "the destination has gone: ");
+        return false;
+    }
+    if (!mig_get_be16(s, &len, errp)) {
         return false;
     }
     if (type < G_N_ELEMENTS(return_messages)) {
