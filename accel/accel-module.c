@@ -61,6 +61,11 @@ static const CliOption options[] = {
     { NULL, NULL, NULL, NULL }
 };
 
+static const CliParameters parameters[] = {
+    { "accel", NULL, keys, NULL },
+    { NULL, NULL, NULL, NULL }
+};
+
 static bool accel_configure(Vm *vm, Error **errp)
 {
     return accel_choose(vm, vm->config->accel, errp);
@@ -69,5 +74,6 @@ static bool accel_configure(Vm *vm, Error **errp)
 const VmModule accel_module = {
     .name = "Accelerator",
     .options = options,
+    .parameters = parameters,
     .configure = accel_configure,
 };

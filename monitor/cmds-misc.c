@@ -140,37 +140,6 @@ bool qmp_query_fdsets(Vm *vm, FdsetInfoList **ret, Error **errp)
     return true;
 }
 
-bool qmp_query_command_line_options(Vm *vm, const char *option,
-                                    CommandLineOptionInfoList **ret,
-                                    Error **errp)
-{
-    CommandLineOptionInfoList *list = NULL, **tail = &list;
-    const VmModule *const *module;
-    const CliOption *known;
-
-    (void)vm;
-    for (module = vm_modules; *module; module++) {
-        for (known = (*module)->options; known && known->name; known++) {
-            CommandLineOptionInfo *info;
-
-            if (!known->argument ||
-                (option && !g_str_equal(option, known->name))) {
-                continue;
-            }
-            info = g_new0(CommandLineOptionInfo, 1);
-            info->option = g_strdup(known->name);
-            QAPI_LIST_APPEND(tail, info);
-        }
-    }
-    if (option && !list) {
-        error_setg(errp, "There is no option '%s' that takes an argument",
-                   option);
-        return false;
-    }
-    *ret = list;
-    return true;
-}
-
 static void add_chardev(Chardev *chr, void *data)
 {
     ChardevInfoList ***tail = data;

@@ -9,6 +9,8 @@
 #include "monitor/module.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands.h"
+#include "qapi/qapi-visit-control.h"
+#include "system/cli.h"
 #include "trace/trace-monitor.h"
 #include "util/json.h"
 #include "util/thread.h"
@@ -301,10 +303,24 @@ static const CliOption options[] = {
     { NULL },
 };
 
+static void visit_mon(Visitor *v)
+{
+    MonitorOptions none = { 0 };
+    MonitorOptions *obj = &none;
+
+    visit_type_MonitorOptions(v, NULL, &obj, NULL);
+}
+
+static const CliParameters parameters[] = {
+    { "mon", NULL, NULL, visit_mon },
+    { NULL, NULL, NULL, NULL }
+};
+
 const VmModule monitor_module = {
     .name = "Monitor",
     .create = create,
     .options = options,
+    .parameters = parameters,
     .hmp = monitor_hmp_commands,
     .configure = monitor_configure,
     .destroy = destroy,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "chardev/chardevs.h"
+#include "qapi/qapi-visit-chardev.h"
 #include "system/cli-int.h"
 #include "system/fds.h"
 #include "system/machine.h"
@@ -140,6 +141,22 @@ static const CliOption options[] = {
     { NULL, NULL, NULL, NULL }
 };
 
+/* Of every kind: which one it is, is a parameter too. */
+static void visit_chardev(Visitor *v)
+{
+    for (int kind = 0; kind < CHARDEV_BACKEND_KIND__MAX; kind++) {
+        ChardevOptions none = { .backend = kind };
+        ChardevOptions *obj = &none;
+
+        visit_type_ChardevOptions(v, NULL, &obj, NULL);
+    }
+}
+
+static const CliParameters parameters[] = {
+    { "chardev", NULL, NULL, visit_chardev },
+    { NULL, NULL, NULL, NULL }
+};
+
 static bool chardev_create(Vm *vm, Error **errp)
 {
     (void)errp;
@@ -209,6 +226,7 @@ const VmModule chardev_module = {
     .name = "Character device",
     .create = chardev_create,
     .options = options,
+    .parameters = parameters,
     .configure = chardev_configure,
     .destroy = chardev_module_destroy,
 };

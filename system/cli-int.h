@@ -7,6 +7,8 @@
 
 bool cli_parse_smp(Vm *vm, const char *argument, Error **errp);
 bool cli_parse_rtc(Vm *vm, const char *argument, Error **errp);
+extern const CliKey cli_smp_keys[];
+extern const CliKey cli_rtc_keys[];
 
 extern const VmModule system_module;
 extern const VmModule chardev_module;

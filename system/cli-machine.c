@@ -379,6 +379,17 @@ static const CliOption options[] = {
     { NULL, NULL, NULL, NULL }
 };
 
+static const CliParameters parameters[] = {
+    { "machine", NULL, machine_keys, NULL },
+    { "M", NULL, machine_keys, NULL },
+    { "smp", "smp-opts", cli_smp_keys, NULL },
+    { "m", "memory", memory_keys, NULL },
+    { "name", NULL, name_keys, NULL },
+    { "boot", "boot-opts", boot_keys, NULL },
+    { "rtc", NULL, cli_rtc_keys, NULL },
+    { NULL, NULL, NULL, NULL }
+};
+
 static bool system_create(Vm *vm, Error **errp)
 {
     (void)errp;
@@ -442,6 +453,7 @@ const VmModule system_module = {
     .name = "Machine",
     .create = system_create,
     .options = options,
+    .parameters = parameters,
     .configure = system_configure,
     .destroy = system_destroy,
 };

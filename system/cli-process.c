@@ -312,6 +312,13 @@ static bool get_number(json_object *object, const char *key, int64_t min,
     return true;
 }
 
+static const CliKey add_fd_keys[] = {
+    { "fd", "N", NULL },
+    { "set", "N", NULL },
+    { "opaque", "TEXT", NULL },
+    { NULL, NULL, NULL }
+};
+
 /*
  * The descriptor is copied, so that one can be in several sets; ours, which
  * all have close-on-exec, cannot be meant.
@@ -331,8 +338,9 @@ static bool add_fd(Vm *vm, json_object *object, Error **errp)
         opaque = g_strdup(json_object_get_string(text));
         json_object_object_del(object, "opaque");
     }
-    if (json_object_object_length(object)) {
-        error_setg(errp, "unknown key, expected are: fd, set, opaque");
+    json_object_object_foreach(object, key, value) {
+        (void)value;
+        cli_unknown_key(add_fd_keys, key, errp);
         return false;
     }
     flags = fcntl((int)fd, F_GETFD);
@@ -434,6 +442,18 @@ static const CliOption options[] = {
     { NULL, NULL, NULL, NULL }
 };
 
+static const CliParameters parameters[] = {
+    { "msg", NULL, msg_keys, NULL },
+    { "trace", NULL, trace_keys, NULL },
+    { "sandbox", NULL, sandbox_keys, NULL },
+    { "run-with", NULL, run_with_keys, NULL },
+    { "overcommit", NULL, overcommit_keys, NULL },
+    { "add-fd", NULL, add_fd_keys, NULL },
+    { "audio", NULL, audio_keys, NULL },
+    { "audiodev", NULL, audio_keys, NULL },
+    { NULL, NULL, NULL, NULL }
+};
+
 static bool process_create(Vm *vm, Error **errp)
 {
     (void)errp;
@@ -450,5 +470,6 @@ const VmModule process_module = {
     .name = "Process",
     .create = process_create,
     .options = options,
+    .parameters = parameters,
     .destroy = process_destroy,
 };

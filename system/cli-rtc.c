@@ -68,7 +68,7 @@ static bool set_driftfix(Vm *vm, const char *value, Error **errp)
     return cli_parse_only(value, "none", errp);
 }
 
-static const CliKey rtc_keys[] = {
+const CliKey cli_rtc_keys[] = {
     { "base", "utc|localtime|DATETIME", set_base },
     { "clock", "host|rt|vm", set_clock },
     { "driftfix", "none", set_driftfix },
@@ -77,5 +77,5 @@ static const CliKey rtc_keys[] = {
 
 bool cli_parse_rtc(Vm *vm, const char *argument, Error **errp)
 {
-    return cli_parse_keys(vm, argument, NULL, rtc_keys, NULL, errp);
+    return cli_parse_keys(vm, argument, NULL, cli_rtc_keys, NULL, errp);
 }

@@ -11,8 +11,14 @@
 enum { SMP_CPUS, SMP_MAXCPUS, SMP_SOCKETS, SMP_CLUSTERS, SMP_CORES,
        SMP_THREADS, SMP_COUNT };
 
-static const char *const level_names[SMP_COUNT] = {
-    "cpus", "maxcpus", "sockets", "clusters", "cores", "threads",
+const CliKey cli_smp_keys[] = {
+    [SMP_CPUS] = { "cpus", "N", NULL },
+    [SMP_MAXCPUS] = { "maxcpus", "N", NULL },
+    [SMP_SOCKETS] = { "sockets", "N", NULL },
+    [SMP_CLUSTERS] = { "clusters", "N", NULL },
+    [SMP_CORES] = { "cores", "N", NULL },
+    [SMP_THREADS] = { "threads", "N", NULL },
+    [SMP_COUNT] = { NULL, NULL, NULL }
 };
 
 /* Of cli_parse_keys' walk: what has been said, 0 where nothing was. */
@@ -57,13 +63,12 @@ static bool read_levels(json_object *object, Smp *smp, Error **errp)
             continue;
         }
         for (level = 0; level < SMP_COUNT; level++) {
-            if (g_str_equal(key, level_names[level])) {
+            if (g_str_equal(key, cli_smp_keys[level].name)) {
                 break;
             }
         }
         if (level == SMP_COUNT) {
-            error_setg(errp, "unknown key '%s', expected one of: cpus, "
-                       "maxcpus, sockets, clusters, cores, threads", key);
+            cli_unknown_key(cli_smp_keys, key, errp);
             return false;
         }
         if (!parse_count(text, &smp->said[level], errp)) {
@@ -133,8 +138,7 @@ bool cli_parse_smp(Vm *vm, const char *argument, Error **errp)
     }
     if (help) {
         g_clear_pointer(&object, json_object_put);
-        cli_exit_help("cpus=N\nmaxcpus=N\nsockets=N\nclusters=N\ncores=N\n"
-                      "threads=N\n");
+        cli_exit_keys(cli_smp_keys);
     }
     return read_levels(object, &smp, errp) &&
            work_out(&smp, vm->config, errp);

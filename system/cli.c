@@ -177,7 +177,7 @@ void cli_exit_help(const char *text)
     exit(EXIT_SUCCESS);
 }
 
-static void print_keys(const CliKey *keys)
+void cli_exit_keys(const CliKey *keys)
 {
     g_autoptr(GString) out = g_string_new("");
 
@@ -197,7 +197,20 @@ static const CliKey *find_key(const CliKey *keys, const char *name)
     return NULL;
 }
 
-static bool unknown_key(const CliKey *keys, const char *name, Error **errp)
+MemberKind cli_key_kind(const CliKey *key)
+{
+    static const char *const bools[] = { "on|off", "on", "off", NULL };
+
+    if (g_strv_contains(bools, key->values)) {
+        return MEMBER_BOOL;
+    }
+    if (g_str_equal(key->values, "N")) {
+        return MEMBER_NUMBER;
+    }
+    return g_str_equal(key->values, "SIZE") ? MEMBER_SIZE : MEMBER_TEXT;
+}
+
+void cli_unknown_key(const CliKey *keys, const char *name, Error **errp)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     g_autofree char *list = NULL;
@@ -208,7 +221,6 @@ static bool unknown_key(const CliKey *keys, const char *name, Error **errp)
     g_ptr_array_add(names, NULL);
     list = g_strjoinv(", ", (char **)names->pdata);
     error_setg(errp, "unknown key '%s', expected one of: %s", name, list);
-    return false;
 }
 
 /* The text of a scalar, as it would stand in the short form. */
@@ -247,7 +259,7 @@ bool cli_parse_keys(Vm *vm, const char *text, const char *implied,
     }
     if (help) {
         g_clear_pointer(&object, json_object_put);
-        print_keys(keys);
+        cli_exit_keys(keys);
     }
     if (!json_object_is_type(object, json_type_object)) {
         error_setg(errp, "a JSON object is expected");
@@ -260,7 +272,8 @@ bool cli_parse_keys(Vm *vm, const char *text, const char *implied,
         bool ok;
 
         if (!key && !other) {
-            return unknown_key(keys, name, errp);
+            cli_unknown_key(keys, name, errp);
+            return false;
         }
         if (!scalar) {
             error_setg(errp, "'%s' takes one plain value", name);

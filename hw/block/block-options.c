@@ -12,7 +12,7 @@
 #include "hw/core/device.h"
 #include "qapi/qapi-types-block.h"
 #include "qapi/qapi-visit-block.h"
-#include "system/module.h"
+#include "system/cli.h"
 #include "util/keyval.h"
 #include "util/visitor.h"
 
@@ -149,6 +149,19 @@ static bool one_of(const char *key, const char *value,
     return false;
 }
 
+static const CliKey drive_keys[] = {
+    { "file", "PATH", NULL },
+    { "if", "virtio|none", NULL },
+    { "id", "ID", NULL },
+    { "format", "raw", NULL },
+    { "readonly", "on|off", NULL },
+    { "read-only", "on|off", NULL },
+    { "cache", "writeback|writethrough|none|directsync|unsafe", NULL },
+    { "discard", "ignore|unmap", NULL },
+    { "media", "disk", NULL },
+    { NULL, NULL, NULL }
+};
+
 static bool read_drive(JsonObject *json, Drive *drive, Error **errp)
 {
     struct { const char *key; const char **to; } text[] = {
@@ -188,8 +201,7 @@ static bool read_drive(JsonObject *json, Drive *drive, Error **errp)
             drive->read_only = g_str_equal(words, "on");
             continue;
         }
-        error_setg(errp, "unknown option '%s'; expected file, id, if, format, "
-                   "readonly, cache, discard or media", key);
+        cli_unknown_key(drive_keys, key, errp);
         return false;
     }
     if (!drive->file) {
@@ -329,11 +341,17 @@ static const HmpCommand block_hmp[] = {
     { NULL }
 };
 
+static const CliParameters block_parameters[] = {
+    { "drive", NULL, drive_keys, NULL },
+    { NULL, NULL, NULL, NULL }
+};
+
 /* Before the devices that use what it makes: system/modules.c. */
 const VmModule block_module = {
     .name = "Disk",
     .create = block_create,
     .options = block_options_table,
+    .parameters = block_parameters,
     .hmp = block_hmp,
     .configure = block_configure,
     .destroy = block_destroy,

@@ -12,6 +12,7 @@
 #define GODWIT_SYSTEM_CLI_H
 
 #include "system/module.h"
+#include "util/visitor.h"
 
 /*
  * Hands each option of @argv (from 1 on; "-name" and "--name" are the same)
@@ -26,8 +27,12 @@ char *cli_help_text(const VmModule *const *modules);
 /* One key of an option such as "-smp cpus=4,cores=2". Arrays end in NULL. */
 typedef struct CliKey {
     const char *name;
-    const char *values;         /* for help: "N", "on|off" */
-    /* Error: names the value and what would do; the key is put in front. */
+    /* For help: "N", "on|off"; see cli_key_kind(). */
+    const char *values;
+    /*
+     * Error: names the value and what would do; the key is put in front. NULL
+     * in a table that an option with a parser of its own has for others.
+     */
     bool (*set)(Vm *vm, const char *value, Error **errp);
 } CliKey;
 
@@ -43,6 +48,18 @@ bool cli_parse_keys(Vm *vm, const char *text, const char *implied,
                     bool (*other)(Vm *vm, const char *key, const char *value,
                                   Error **errp),
                     Error **errp);
+
+/*
+ * What a key's value is: "on|off", and what of it is possible here, is a
+ * boolean, "N" a number, "SIZE" a number of bytes, all else text.
+ */
+MemberKind cli_key_kind(const CliKey *key);
+
+/* Error for a key called @name: it is not one of @keys, which are named. */
+void cli_unknown_key(const CliKey *keys, const char *name, Error **errp);
+
+/* Prints @keys, and ends the process with status 0: "help" as argument. */
+G_NORETURN void cli_exit_keys(const CliKey *keys);
 
 /* on, yes, true / off, no, false. */
 bool cli_parse_bool(const char *value, bool *res, Error **errp);

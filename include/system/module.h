@@ -8,6 +8,7 @@
 #define GODWIT_SYSTEM_MODULE_H
 
 #include "system/vm.h"
+#include "util/visitor.h"
 
 /* One option of the command line. Arrays of these end in a NULL name. */
 typedef struct CliOption {
@@ -22,6 +23,18 @@ typedef struct CliOption {
      */
     bool (*parse)(Vm *vm, const char *argument, Error **errp);
 } CliOption;
+
+/*
+ * What is known of the argument of an option, for management. Arrays of these
+ * end in a NULL option.
+ */
+typedef struct CliParameters {
+    const char *option;         /* the CliOption's name */
+    const char *group;          /* what management calls it; NULL: the same */
+    const struct CliKey *keys;  /* what it is parsed by, or NULL */
+    /* NULL, or: visits the schema type that it is read as, zeroed. */
+    void (*visit)(Visitor *v);
+} CliParameters;
 
 /* One command of the human monitor. Arrays of these end in a NULL name. */
 typedef struct HmpCommand {
@@ -51,6 +64,7 @@ typedef struct VmModule {
     bool (*create)(Vm *vm, Error **errp);
 
     const CliOption *options;
+    const CliParameters *parameters;    /* of those options that have some */
     const HmpCommand *hmp;
 
     /*

@@ -96,6 +96,22 @@ json_object *visitor_output_take(Visitor *v);
 /* Frees what it visits. */
 Visitor *visitor_dealloc_new(void);
 
+/*
+ * Calls @fn for each scalar or enumeration that is a member of the struct
+ * visited, which must be zeroed but for the discriminator of a union, and may
+ * have no alternate. Marks in it whatever is optional as present.
+ */
+typedef enum MemberKind {
+    MEMBER_TEXT, /* also an enumeration */
+    MEMBER_BOOL,
+    MEMBER_NUMBER,
+    MEMBER_SIZE,
+} MemberKind;
+
+typedef void VisitMemberFn(const char *name, MemberKind kind, void *opaque);
+
+Visitor *visitor_members_new(VisitMemberFn *fn, void *opaque);
+
 void visit_free(Visitor *v);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Visitor, visit_free)

@@ -9,6 +9,7 @@ import pty
 import select
 import signal
 import socket
+import subprocess
 import tempfile
 import unittest
 
@@ -122,6 +123,42 @@ class Probe(unittest.TestCase):
         self.assertIn('mac', names)
         self.assertEqual(self.qmp.command('qom-list',
                                           path='/machine/peripheral'), [])
+
+    def test_option_parameters(self):
+        """Under the names that management knows; the keys are those of -help."""
+        answer = self.qmp.command('query-command-line-options')
+        options = {o['option']: {p['name']: p['type'] for p in o['parameters']}
+                   for o in answer}
+        for option in answer:
+            names = [p['name'] for p in option['parameters']]
+            self.assertEqual(len(names), len(set(names)), option['option'])
+        expected = {
+            'machine': {'type': 'string', 'mem-merge': 'boolean',
+                        'memory-backend': 'string'},
+            'smp-opts': {'cpus': 'number', 'clusters': 'number'},
+            'memory': {'size': 'size', 'slots': 'string'},
+            'boot-opts': {'strict': 'boolean'},
+            'sandbox': {'enable': 'boolean', 'spawn': 'string'},
+            'run-with': {'exit-with-parent': 'boolean', 'user': 'string'},
+            'chardev': {'backend': 'string', 'id': 'string', 'mux': 'boolean',
+                        'path': 'string', 'append': 'boolean',
+                        'server': 'boolean', 'reconnect-ms': 'number'},
+            'mon': {'chardev': 'string', 'mode': 'string', 'pretty': 'boolean'},
+            'drive': {'file': 'string', 'readonly': 'boolean'},
+            'accel': {'accel': 'string'},
+        }
+        for option, parameters in expected.items():
+            self.assertEqual(parameters.items() - options[option].items(), set())
+            only, = self.qmp.command('query-command-line-options', option=option)
+            self.assertIn(only, answer)
+        self.assertNotIn('smp', options)
+        self.assertEqual(options['kernel'], {})
+        for option, name in (('smp', 'smp-opts'), ('rtc', 'rtc'), ('name', 'name'),
+                             ('sandbox', 'sandbox'), ('overcommit', 'overcommit')):
+            text = subprocess.run([harness.BINARY, f'-{option}', 'help'], check=True,
+                                  capture_output=True, text=True).stdout
+            self.assertEqual([line.split('=')[0] for line in text.splitlines()],
+                             list(options[name]))
 
     def test_errors(self):
         error = self.expect_error

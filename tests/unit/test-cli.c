@@ -266,6 +266,34 @@ static void test_help(void)
     }
 }
 
+/* What management is told is of options that there are. */
+static void test_parameters(void)
+{
+    static const CliKey kinds[] = {
+        { "a", "on|off", NULL }, { "b", "off", NULL }, { "c", "N", NULL },
+        { "d", "SIZE", NULL }, { "e", "on|off|auto", NULL },
+        { "f", "FILE", NULL },
+    };
+    static const MemberKind expected[] = {
+        MEMBER_BOOL, MEMBER_BOOL, MEMBER_NUMBER, MEMBER_SIZE, MEMBER_TEXT,
+        MEMBER_TEXT,
+    };
+
+    for (const CliParameters *p = system_module.parameters; p->option; p++) {
+        const CliOption *o = system_module.options;
+
+        while (o->name && !g_str_equal(o->name, p->option)) {
+            o++;
+        }
+        g_assert_nonnull(o->name);
+        g_assert_nonnull(o->argument);
+        g_assert_nonnull(p->keys);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        g_assert_cmpint(cli_key_kind(&kinds[i]), ==, expected[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -277,5 +305,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cli/name-uuid", test_name_uuid);
     g_test_add_func("/cli/rtc", test_rtc);
     g_test_add_func("/cli/help", test_help);
+    g_test_add_func("/cli/parameters", test_parameters);
     return g_test_run();
 }
