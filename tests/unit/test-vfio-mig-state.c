@@ -75,6 +75,8 @@ static void give_state(VfioRig *rig)
     int64_t until;
     ssize_t n;
 
+    /* One big lock at a time. */
+    vm_unlock(rig->t.vm);
     rig_init(&other, SMALL "id=x", 0);
     g_assert_cmpint(sim_mig_move(other.mig, S(RUNNING_P2P), 0), ==, 0);
     g_assert_cmpint(sim_mig_move(other.mig, S(STOP), 0), ==, 0);
@@ -83,6 +85,7 @@ static void give_state(VfioRig *rig)
         g_assert_cmpint(sim_mig_write(rig->mig, buf, n, 0, &until), ==, n);
     }
     rig_clear(&other);
+    vm_lock(rig->t.vm);
 }
 
 static void check_books(VfioRig *rig)
