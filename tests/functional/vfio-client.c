@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vfio-client.h"
@@ -156,6 +157,19 @@ static uint64_t events_of(void)
 
     must("interrupt", read(vmm.event, &events, sizeof(events)));
     return events;
+}
+
+/* How many come, and in which time: a busy host may take longer. */
+static void count_interrupts(void)
+{
+    struct timespec from, to;
+
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    usleep(500000);
+    say("interrupts", events_of());
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    say("took-ms", (to.tv_sec - from.tv_sec) * 1000 +
+                       (to.tv_nsec - from.tv_nsec) / 1000000);
 }
 
 static uint64_t stop_size(void)
@@ -387,6 +401,11 @@ int main(int argc, char **argv)
         ring_doorbell();
         ring_doorbell();
         save(argv[4]);
+    } else if (!strcmp(mode, "load-with-intx")) {
+        vmm.event = set_irq(VFIO_PCI_INTX_IRQ_INDEX,
+                            VFIO_IRQ_SET_ACTION_TRIGGER);
+        load(argv[4]);
+        say("arrived", events_of());
     } else if (!strcmp(mode, "load-intx")) {
         load(argv[4]);
         vmm.event = set_irq(VFIO_PCI_INTX_IRQ_INDEX,
@@ -399,8 +418,7 @@ int main(int argc, char **argv)
         find_traces();
     } else if (!strcmp(mode, "interrupts")) {
         touch();
-        usleep(500000);
-        say("interrupts", events_of());
+        count_interrupts();
     } else if (!strcmp(mode, "dma")) {
         dma();
     } else if (!strcmp(mode, "tracking")) {

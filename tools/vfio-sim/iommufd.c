@@ -108,6 +108,13 @@ uint32_t sim_iommu_add_device(SimIommu *iommu, bool can_track)
     return id;
 }
 
+void sim_iommu_remove_device(SimIommu *iommu, uint32_t id)
+{
+    g_mutex_lock(&iommu->lock);
+    g_hash_table_remove(iommu->objects, GUINT_TO_POINTER(id));
+    g_mutex_unlock(&iommu->lock);
+}
+
 int sim_iommu_attach(SimIommu *iommu, uint32_t device, uint32_t id)
 {
     Object *object, *of;

@@ -35,6 +35,9 @@ uint32_t sim_iommu_add_device(SimIommu *iommu, bool can_track);
 bool sim_iommu_write(SimIommu *iommu, uint32_t id, uint64_t iova,
                      const void *buf, size_t len);
 
+/* The device is closed. */
+void sim_iommu_remove_device(SimIommu *iommu, uint32_t id);
+
 /*
  * Attaches @device to @id, in place of what it was attached to; 0 detaches.
  * 0, -ENOENT if that is no address space or page table, -EINVAL if it is for

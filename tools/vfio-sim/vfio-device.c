@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -36,11 +37,13 @@ SimDevice *sim_device_new(Supervisor *s, SimOptions *options, unsigned index,
     d->intx_unmask_fd = -1;
     d->dma_ranges = g_array_new(false, false, sizeof(SimMapRange));
     sim_page_set_init(&d->dma_log);
-    d->dma_wake_fd = -1;
+    d->dma_wake_fd = eventfd(0, EFD_CLOEXEC);
     sim_config_reset(d);
     d->file = supervisor_add_file(s, SIM_FILE_DEVICE, d,
                                   SIM_DEVICE_FILE_BYTES, errp);
-    if (d->file) {
+    if (d->file && d->dma_wake_fd < 0) {
+        error_setg_errno(errp, errno, "making an eventfd");
+    } else if (d->file) {
         d->file->rdev = makedev(CDEV_MAJOR, d->number);
         d->group = supervisor_add_file(s, SIM_FILE_GROUP, d, 0, errp);
     }
@@ -55,6 +58,9 @@ SimDevice *sim_device_new(Supervisor *s, SimOptions *options, unsigned index,
 void sim_device_free(SimDevice *d)
 {
     sim_irq_release(d);
+    if (d->dma_wake_fd >= 0) {
+        close(d->dma_wake_fd);
+    }
     sim_mig_free(d->mig);
     sim_options_free(d->options);
     g_free(d->stream_buf);
@@ -187,7 +193,7 @@ static int64_t reset(SimDevice *d)
 void sim_device_begin(SimDevice *d)
 {
     if (d->iommu) {
-        sim_iommu_attach(d->iommu, d->iommu_id, 0);
+        sim_iommu_remove_device(d->iommu, d->iommu_id);
         d->iommu = NULL;
     }
     d->attached = 0;

@@ -106,6 +106,8 @@ int64_t sim_irq_info(SimDevice *d, SimCall *call, uint64_t arg);
 int64_t sim_irq_set(SimDevice *d, SimCall *call, uint64_t arg);
 void sim_irq_raise(SimDevice *d);
 void sim_irq_release(SimDevice *d);
+/* The device runs: an interrupt that came with its state is raised. */
+void sim_irq_resume(SimDevice *d);
 /* Looks whether intx_unmask_fd is readable. */
 void sim_irq_check_unmask(SimDevice *d);
 

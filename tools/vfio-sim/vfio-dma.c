@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "bitmap-call.h"
@@ -123,7 +122,6 @@ void sim_dma_start(SimDevice *d)
 {
     g_autofree char *name = g_strdup_printf("dma-%s", d->options->id);
 
-    d->dma_wake_fd = eventfd(0, EFD_CLOEXEC);
     d->dma_thread = g_thread_new(name, dma_thread, d);
 }
 
@@ -144,7 +142,6 @@ void sim_dma_stop(SimDevice *d)
     sim_dma_wake(d);
     g_mutex_unlock(&d->lock);
     g_thread_join(d->dma_thread);
-    close(d->dma_wake_fd);
 }
 
 /* Reads the ranges of a DMA_LOGGING_START: whole pages, none twice. */

@@ -74,6 +74,9 @@ static int64_t set_state(SimDevice *d, SimCall *call, Payload *p)
         }
         ret = sim_mig_move(d->mig, next, sim_now_ns());
     }
+    if (d->mig->current == VFIO_DEVICE_STATE_RUNNING) {
+        sim_irq_resume(d);
+    }
     p->state.device_state = d->mig->current;
     session = d->mig->session;
     g_mutex_unlock(&d->lock);

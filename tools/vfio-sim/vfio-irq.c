@@ -78,10 +78,17 @@ void sim_irq_raise(SimDevice *d)
 static void unmask(SimDevice *d)
 {
     d->intx_masked = false;
-    if (d->intx_pending) {
+    if (d->intx_pending && d->eventfd[VFIO_PCI_INTX_IRQ_INDEX][0] >= 0) {
         d->intx_pending = false;
         d->interrupts--; /* it was counted when it was raised */
         sim_irq_raise(d);
+    }
+}
+
+void sim_irq_resume(SimDevice *d)
+{
+    if (!d->intx_masked) {
+        unmask(d);
     }
 }
 
