@@ -3,8 +3,10 @@
 """vfio-sim from outside: a VMM in small (vfio-client.c) meets a device in each
 way there is, and moves its state."""
 import errno
+import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -173,6 +175,23 @@ class OtherWays(Case):
         got = self.succeed('touch', way=self.cdev).numbers
         self.assertEqual(got['is-the-device'], 1)
         self.assertEqual(got['doorbells'], 1)
+
+    def test_no_privileges(self):
+        """No capability is needed, whoever runs it."""
+        bare = ['setpriv', '--no-new-privs', '--bounding-set=-all',
+                '--inh-caps=-all']
+        if os.getuid() != 0:
+            bare = []
+        elif not shutil.which('setpriv'):
+            self.skipTest('no setpriv to drop the privileges of root')
+        for way in (('@iommufd@', '@g@'), self.cdev, self.legacy):
+            run = subprocess.run(
+                [*bare, SIM, '--device', 'id=g', '--', 'sh', '-c',
+                 'grep CapEff /proc/self/status; exec "$@"', 'sh', CLIENT,
+                 *way, 'touch'], capture_output=True, text=True, timeout=20,
+                check=False)
+            self.assertIn('done 1', run.stdout, run.stderr)
+            self.assertIn('CapEff:\t' + '0' * 16, run.stdout)
 
     def test_calls_fail(self):
         for call, number in (('api-version', errno.EIO),
