@@ -71,8 +71,11 @@ bool qmp_system_powerdown(Vm *vm, Error **errp)
 }
 
 bool qmp_set_action(Vm *vm, bool has_reboot, RebootAction reboot,
-                    bool has_shutdown, ShutdownAction shutdown, Error **errp)
+                    bool has_shutdown, ShutdownAction shutdown,
+                    bool has_panic, PanicAction panic, Error **errp)
 {
+    (void)has_panic;
+    (void)panic;
     (void)errp;
     if (has_reboot) {
         vm->config->no_reboot = reboot == REBOOT_ACTION_SHUTDOWN;

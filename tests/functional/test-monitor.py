@@ -441,6 +441,8 @@ class Life(unittest.TestCase):
         vm.qmp.command('system_powerdown')
         vm.qmp.command('set-action', reboot='shutdown', shutdown='pause')
         vm.qmp.command('set-action')
+        for panic in 'pause', 'shutdown', 'exit-failure', 'none':
+            vm.qmp.command('set-action', panic=panic)
         with self.assertRaises(QmpError):
             vm.qmp.command('set-action', reboot='x')
         vm.qmp.command('quit')
