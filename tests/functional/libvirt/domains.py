@@ -28,7 +28,7 @@ BINARY = os.path.abspath(harness.BINARY)
 # that hang up, and of running guests as root with a command line of their own.
 HOST = re.compile('dnsmasq|DBus|virGDBus|udevGetDMIData|dmidecode|security driver "none"|'
                   'virCgroupDetectControllers|is tainted: (high-privileges|custom-argv|'
-                  'custom-monitor)|virNetSocketReadWire|mdevctl')
+                  'custom-monitor)|virNetSocketReadWire|mdevctl|virGetHostnameImpl')
 
 
 def emulator(folder, prefix=(), suffix=()):

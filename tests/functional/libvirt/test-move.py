@@ -55,7 +55,7 @@ def raw_stats(text):
 # a status that is younger than libvirt 9.
 GIVEN_UP = ("unknown status 'failing'|canceled by client|job 'migration out' failed|"
             'qemu unexpectedly closed the monitor|incoming migration failed|'
-            'Unable to read from monitor|virNetClient|migration was active, but no')
+            'Unable to (read from|write to) monitor|virNetClient|migration was active, but no')
 
 
 class Poll(threading.Thread):
