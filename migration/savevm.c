@@ -32,7 +32,8 @@ struct SaveVM {
     SaveStep step;
     VMDesc *desc;
     GPtrArray *entries;         /* scratch of a walk; empty between walks */
-    guint next;                 /* where savevm_iterate() goes on */
+    guint next;                 /* where savevm_iterate() goes on, */
+    int64_t turn_ns;            /* ... and what that one has had of its turn */
 };
 
 SaveVM *savevm_new(Vm *vm, MigStream *s, const SaveVMConfig *config)
@@ -194,10 +195,12 @@ bool savevm_setup(SaveVM *sv, Error **errp)
 
 /*
  * Modules that want to send share the time: a device that blocks for a tenth
- * of a second at each read must leave as much to memory. How far one may get
- * ahead of the others:
+ * of a second at each read must leave as much to memory. So long one goes on
+ * by itself, and so far it may get ahead of the others. Long enough for what
+ * it sends to be seen apart from what the others send: each is given and taken
+ * in at a rate of its own.
  */
-#define TURN_NS (20 * INT64_C(1000000))
+#define TURN_NS (50 * INT64_C(1000000))
 
 /* The least that one of those who want to send, but @self, has had. */
 static int64_t least_turn(SaveVM *sv, const SaveEntry *self)
@@ -263,6 +266,18 @@ static MigIterate iterate_one(SaveVM *sv, SaveEntry *e, Error **errp)
     return res;
 }
 
+/* Whether @e, which has just had @ns and wants more, comes first next time. */
+static bool goes_on(SaveVM *sv, const SaveEntry *e, int64_t ns)
+{
+    sv->turn_ns += ns;
+    if (e->hungry && sv->turn_ns < TURN_NS &&
+        !mig_stream_rate_exceeded(sv->s)) {
+        return true;
+    }
+    sv->turn_ns = 0;
+    return false;
+}
+
 MigIterate savevm_iterate(SaveVM *sv, Error **errp)
 {
     MigIterate all = MIG_ITERATE_DONE;
@@ -273,6 +288,7 @@ MigIterate savevm_iterate(SaveVM *sv, Error **errp)
     count = sv->entries->len;
     for (guint n = 0; n < count && all != MIG_ITERATE_ERROR; n++) {
         SaveEntry *e = sv->entries->pdata[sv->next % count];
+        int64_t before_ns;
         MigIterate one;
 
         /* Whoever the rate cut off comes first next time. */
@@ -289,10 +305,15 @@ MigIterate savevm_iterate(SaveVM *sv, Error **errp)
             !savevm_entry_enter(sv->registry, e)) {
             continue;
         }
+        before_ns = e->iterate_ns;
         one = iterate_one(sv, e, errp);
         savevm_entry_leave(sv->registry, e);
         if (one != MIG_ITERATE_DONE) {
             all = one;
+        }
+        if (goes_on(sv, e, e->iterate_ns - before_ns)) {
+            sv->next = (sv->next + count - 1) % count;
+            break;
         }
     }
     savevm_entries_put(sv->registry, sv->entries);
