@@ -17,6 +17,13 @@
 /* So long a burst is worth an answer of its own. */
 #define BURST_NS (50 * INT64_C(1000000))
 
+/* What one module has of a burst's bytes. */
+typedef struct BurstShare {
+    const char *idstr;
+    uint32_t instance;
+    uint64_t bytes;
+} BurstShare;
+
 /*
  * An iterate that puts out less for each module has sent headers, and hardly
  * anything in them: whoever says that there is more is asked at this pace.
@@ -36,7 +43,9 @@ void mig_loop_init(MigLoop *loop, const MigLoopOps *ops, void *opaque,
         .waited = true,
     };
     loop->before = g_array_new(FALSE, FALSE, sizeof(SaveVMModule));
+    loop->burst_of = g_array_new(FALSE, FALSE, sizeof(BurstShare));
     ops->counters(opaque, &counters);
+    loop->counters = counters;
     loop->sent_at_pass = counters.sent_bytes;
     loop->pass_begun_ns = clock_now_ns(clock);
     loop->synced_ns = mig_pending_query(pending, false)->synced_ns;
@@ -46,6 +55,7 @@ void mig_loop_init(MigLoop *loop, const MigLoopOps *ops, void *opaque,
 void mig_loop_clear(MigLoop *loop)
 {
     g_clear_pointer(&loop->before, g_array_unref);
+    g_clear_pointer(&loop->burst_of, g_array_unref);
 }
 
 uint64_t mig_loop_pass(const MigLoop *loop)
@@ -68,9 +78,45 @@ static const SaveVMModule *find_before(MigLoop *loop, guint i,
     return m->idstr == now->idstr && m->instance == now->instance ? m : NULL;
 }
 
-/* Between two fast queries nothing but iterate changes what is left. */
-static void learn_rates(MigLoop *loop, const MigRecord *rec)
+/* Bytes of a module are part of the burst. */
+static void grow_burst(MigLoop *loop, const SaveVMModule *m, uint64_t bytes)
 {
+    BurstShare fresh = { m->idstr, m->instance, 0 };
+    BurstShare *share = NULL;
+
+    for (guint i = 0; i < loop->burst_of->len && !share; i++) {
+        BurstShare *s = &g_array_index(loop->burst_of, BurstShare, i);
+
+        share = s->idstr == m->idstr && s->instance == m->instance ? s : NULL;
+    }
+    if (!share) {
+        g_array_append_val(loop->burst_of, fresh);
+        share = &g_array_index(loop->burst_of, BurstShare,
+                               loop->burst_of->len - 1);
+    }
+    share->bytes = sat_add_u64(share->bytes, bytes);
+    loop->burst.bytes = sat_add_u64(loop->burst.bytes, bytes);
+}
+
+/* What has left since the last query, if nearly all of it is one module's. */
+static void learn_wire(MigLoop *loop, const SaveVMModule *most, uint64_t left,
+                       uint64_t all, const MigStreamCounters *counters)
+{
+    if (left && left >= all / 4 * 3) {
+        mig_predictor_module_sent(
+            loop->predictor, most->idstr, most->instance,
+            counters->sent_bytes - loop->counters.sent_bytes,
+            counters->send_ns - loop->counters.send_ns);
+    }
+}
+
+/* Between two fast queries nothing but iterate changes what is left. */
+static void learn_rates(MigLoop *loop, const MigRecord *rec,
+                        const MigStreamCounters *counters)
+{
+    const SaveVMModule *most = NULL;
+    uint64_t most_left = 0, all_left = 0;
+
     for (guint i = 0; i < rec->modules->len; i++) {
         const SaveVMModule *now = &g_array_index(rec->modules, SaveVMModule,
                                                  i);
@@ -85,8 +131,14 @@ static void learn_rates(MigLoop *loop, const MigRecord *rec)
         mig_predictor_module_iterated(loop->predictor, now->idstr,
                                       now->instance, left,
                                       now->iterate_ns - then->iterate_ns);
-        loop->burst_bytes = sat_add_u64(loop->burst_bytes, left);
+        grow_burst(loop, now, left);
+        all_left = sat_add_u64(all_left, left);
+        if (left >= most_left) {
+            most_left = left;
+            most = now;
+        }
     }
+    learn_wire(loop, most, most_left, all_left, counters);
 }
 
 /* What an exact query has found that the fast one before it did not know. */
@@ -108,26 +160,59 @@ static void learn_dirtied(MigLoop *loop, const MigRecord *rec)
     loop->synced_ns = rec->synced_ns;
 }
 
+/* Whose burst it is: nobody's, if less than three quarters are one's. */
+static void name_burst(MigLoop *loop)
+{
+    loop->burst.idstr = NULL;
+    for (guint i = 0; i < loop->burst_of->len; i++) {
+        BurstShare *share = &g_array_index(loop->burst_of, BurstShare, i);
+
+        if (share->bytes >= loop->burst.bytes / 4 * 3) {
+            loop->burst.idstr = share->idstr;
+            loop->burst.instance = share->instance;
+        }
+    }
+}
+
+static void forget_burst(MigLoop *loop)
+{
+    loop->burst = (MigBurst) { 0 };
+    g_array_set_size(loop->burst_of, 0);
+}
+
 static bool report_burst(MigLoop *loop)
 {
-    return loop->burst_bytes && loop->ops->burst_ended &&
-           loop->ops->burst_ended(loop->opaque, loop->burst_bytes,
-                                  loop->burst_start_ns);
+    if (loop->burst.bytes == 0 || !loop->ops->burst_ended) {
+        return false;
+    }
+    name_burst(loop);
+    return loop->ops->burst_ended(loop->opaque, &loop->burst);
 }
 
 /* A pause comes: what was sent after it is another burst. */
 static void end_burst(MigLoop *loop)
 {
     report_burst(loop);
-    loop->burst_bytes = 0;
+    forget_burst(loop);
 }
 
-/* A long one is reported in pieces. */
+/* Another module than the one that began it has just sent. */
+static bool burst_changes_hands(MigLoop *loop)
+{
+    unsigned senders = 0;
+
+    for (guint i = 0; i < loop->burst_of->len; i++) {
+        senders += g_array_index(loop->burst_of, BurstShare, i).bytes > 0;
+    }
+    return senders > 1;
+}
+
+/* A long one is reported in pieces, and one of several modules in theirs. */
 static void cut_burst(MigLoop *loop)
 {
-    if (clock_now_ns(loop->clock) - loop->burst_start_ns >= BURST_NS &&
-        report_burst(loop)) {
-        loop->burst_bytes = 0;
+    if ((clock_now_ns(loop->clock) - loop->burst.start_ns >= BURST_NS ||
+         burst_changes_hands(loop)) && report_burst(loop)) {
+        forget_burst(loop);
     }
 }
 
@@ -136,11 +221,13 @@ static const MigRecord *query(MigLoop *loop, bool exact)
     const MigRecord *rec = mig_pending_query(loop->pending, exact);
     MigStreamCounters counters;
 
+    loop->ops->counters(loop->opaque, &counters);
     if (exact) {
         learn_dirtied(loop, rec);
     } else if (loop->iterated) {
-        learn_rates(loop, rec);
+        learn_rates(loop, rec, &counters);
     }
+    loop->counters = counters;
     loop->iterated = false;
     g_array_set_size(loop->before, 0);
     if (rec->modules->len) {
@@ -150,8 +237,7 @@ static const MigRecord *query(MigLoop *loop, bool exact)
     if (exact) {
         mig_predictor_fixed(loop->predictor, MIG_FIXED_SYNC, rec->query_ns);
     }
-    loop->ops->counters(loop->opaque, &counters);
-    mig_predictor_sent(loop->predictor, rec->time_ns, &counters);
+    mig_predictor_sent(loop->predictor, rec->time_ns, &counters, false);
     if (!exact) {
         cut_burst(loop);
     }
@@ -238,7 +324,12 @@ static bool linger(MigLoop *loop)
 
 static MigStep wait_for(MigLoop *loop, int64_t ns)
 {
+    MigStreamCounters counters;
+
     end_burst(loop);
+    loop->ops->counters(loop->opaque, &counters);
+    mig_predictor_sent(loop->predictor, clock_now_ns(loop->clock), &counters,
+                       true);
     trace_migration_wait(ns);
     loop->ops->wait(loop->opaque, ns);
     return MIG_STEP_WAITED;
@@ -253,8 +344,8 @@ static MigStep iterate(MigLoop *loop, Error **errp)
     if (wait_ns > 0) {
         return wait_for(loop, wait_ns);
     }
-    if (loop->burst_bytes == 0) {
-        loop->burst_start_ns = clock_now_ns(loop->clock);
+    if (loop->burst.bytes == 0) {
+        loop->burst.start_ns = clock_now_ns(loop->clock);
     }
     loop->ops->counters(loop->opaque, &before);
     res = loop->ops->iterate(loop->opaque, errp);

@@ -54,11 +54,10 @@ typedef struct MigLoopOps {
     /* What must hold now for the switchover */
     void (*terms)(void *opaque, MigSwitchoverTerms *terms);
     /*
-     * @bytes have left the modules' accounts since @start_ns, without a pause:
-     * time to ask when they have arrived. False: not now, an answer is still
-     * out. May be NULL.
+     * Time to ask when @burst (ping_ns is not set) has arrived. False: not
+     * now, an answer is still out. May be NULL.
      */
-    bool (*burst_ended)(void *opaque, uint64_t bytes, int64_t start_ns);
+    bool (*burst_ended)(void *opaque, const MigBurst *burst);
     /* A new pass has begun: counter and record say so already */
     void (*pass_begun)(void *opaque, uint64_t pass);
 } MigLoopOps;
@@ -82,8 +81,9 @@ typedef struct MigLoop {
     unsigned short_passes;      /* in a row, since the terms changed */
     MigSwitchoverTerms terms;   /* when last looked at */
     GArray *before;             /* of SaveVMModule: the last query's */
-    uint64_t burst_bytes;       /* 0: no burst has begun */
-    int64_t burst_start_ns;
+    MigStreamCounters counters; /* ... and what had been sent by then */
+    MigBurst burst;             /* bytes 0: none has begun */
+    GArray *burst_of;           /* of BurstShare: whose bytes they are */
     MigForecast forecast;       /* of the last exact query */
 
     /* Atomic */

@@ -138,7 +138,7 @@ static int64_t expected_downtime(Migration *m, const OutView *view,
     int64_t now = clock_now_ns(m->clock);
     MigForecast f;
 
-    mig_predictor_sent(m->predictor, now, &view->counters);
+    mig_predictor_sent(m->predictor, now, &view->counters, false);
     mig_predictor_forecast(m->predictor, now, rec, view->avail_bps, &f);
     return mig_forecast_ms(&f, view->limit_ms);
 }

@@ -72,9 +72,7 @@ typedef struct MigReturn {
     MigAcks acks;               /* owed before the switchover */
     /* The PING that is out: 0: none */
     uint32_t ping;
-    int64_t ping_ns;            /* when it was sent */
-    uint64_t ping_bytes;        /* of the burst before; 0: a round trip */
-    int64_t burst_ns;           /* when that burst began */
+    MigBurst burst;             /* before it; no bytes: a round trip */
     uint32_t last_ping;
     RunDelay run_delay;         /* the return path's thread */
     int64_t late_ns;            /* from when a message was there until it ran */
@@ -237,11 +235,11 @@ void return_path_start(MigOut *out);
 /* Called soon when the other side has gone away: for clean-up to take back. */
 void return_path_interrupt(void *opaque);
 /*
- * Source: sends PING @value behind a burst of @bytes that began at @burst_ns;
- * 0 bytes: nothing is in front of it. The answer is timed.
+ * Source: sends PING @value behind @burst, whose ping_ns is not set yet; NULL:
+ * nothing is in front of it. The answer is timed.
  */
-bool return_path_ping(MigOut *out, uint32_t value, uint64_t bytes,
-                      int64_t burst_ns, Error **errp);
+bool return_path_ping(MigOut *out, uint32_t value, const MigBurst *burst,
+                      Error **errp);
 /* Destination: sends a message, with @value if it has one. Incoming thread. */
 bool return_path_send(IoChannel *ch, uint16_t type, uint32_t value,
                       Error **errp);

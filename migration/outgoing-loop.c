@@ -145,7 +145,7 @@ static void loop_pass_begun(void *opaque, uint64_t pass)
     throttle(out);
 }
 
-static bool loop_burst_ended(void *opaque, uint64_t bytes, int64_t start_ns)
+static bool loop_burst_ended(void *opaque, const MigBurst *burst)
 {
     MigOut *out = opaque;
     uint32_t value = 0;
@@ -156,7 +156,7 @@ static bool loop_burst_ended(void *opaque, uint64_t bytes, int64_t start_ns)
     }
     g_mutex_unlock(&out->m->lock);
     /* An error stays in the stream, and the next write finds it. */
-    return value && return_path_ping(out, value, bytes, start_ns, NULL);
+    return value && return_path_ping(out, value, burst, NULL);
 }
 
 const MigLoopOps outgoing_loop_ops = {

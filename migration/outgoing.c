@@ -76,7 +76,7 @@ static bool measure_round_trip(MigOut *out, Error **errp)
     int64_t now = clock_now_ns(out->m->clock);
     bool answered;
 
-    if (!return_path_ping(out, ++out->rp.last_ping, 0, 0, errp)) {
+    if (!return_path_ping(out, ++out->rp.last_ping, NULL, errp)) {
         return false;
     }
     g_mutex_lock(&out->m->lock);

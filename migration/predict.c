@@ -4,19 +4,16 @@
  * (answers to PINGs) and the monitor's (expected-downtime). Owns
  * MigPredictor.lock, a leaf.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "migration/predict.h"
+#include "migration/rate.h"
 #include "trace/trace-migration.h"
 #include "util/checked.h"
 
 #define NS_PER_SEC UINT64_C(1000000000)
 #define NS_PER_MS 1000000
 #define NS_PER_US 1000
-
-/* After so much measured time, what came before counts half. */
-#define RATE_HALF_NS (NS_PER_SEC / 2)
 
 /* When the first estimate of the bandwidth is out: whichever is first. */
 #define FIRST_ESTIMATE_BYTES (256 * UINT64_C(1024))
@@ -25,20 +22,13 @@
 /* A burst below this says more about scheduling than about the other side. */
 #define BURST_MIN_BYTES (256 * UINT64_C(1024))
 
-/* The rate of acceptance is the median of so many bursts: some are held up. */
-#define BURSTS_KEPT 15
-
-/* Bytes over time; the older, the less they count. */
-typedef struct Rate {
-    uint64_t bytes;
-    uint64_t ns;
-} Rate;
-
 typedef struct ModuleRates {
     const char *idstr;
     uint32_t instance;
-    Rate live;                  /* while the guest runs */
-    Rate stopped;               /* in the blackout of an earlier attempt */
+    MigMeasured live;           /* while the guest runs */
+    MigMeasured wire;           /* likewise, over the time of sending alone */
+    MigRate stopped;            /* in the blackout of an earlier attempt */
+    MigAcceptance accepted;     /* bursts that were nearly all of it */
     uint64_t dirtied_bytes;     /* between the last two exact queries, */
     int64_t dirtied_ns;         /* ... and the time between them; 0: unknown */
 } ModuleRates;
@@ -46,13 +36,13 @@ typedef struct ModuleRates {
 struct MigPredictor {
     GMutex lock;
     /* Under lock */
-    Rate sent;
-    MigStreamCounters counters; /* of the last mig_predictor_sent() */
+    MigMeasured sent;
+    MigStreamCounters counters; /* as far as they are in it */
+    uint64_t seen_bytes;        /* counters.sent_bytes last heard of */
     bool started;               /* a byte has left, at: */
     int64_t first_byte_ns;
     int64_t last_byte_ns;       /* when it was last seen that one had left */
-    uint64_t accepted_bps[BURSTS_KEPT]; /* a ring: of the last bursts */
-    unsigned num_accepted;      /* so far */
+    MigAcceptance accepted;     /* of all bursts */
     int64_t answered_ns;        /* when the last burst was; 0: none */
     int64_t under_way_ns;       /* how long its last byte had been, then */
     int64_t round_trip_ns;      /* 0: not known */
@@ -62,25 +52,6 @@ struct MigPredictor {
 };
 
 /* ---- rates ---- */
-
-static void rate_add(Rate *r, uint64_t bytes, uint64_t ns)
-{
-    r->bytes = sat_add_u64(r->bytes, bytes);
-    r->ns = sat_add_u64(r->ns, ns);
-    while (r->ns > RATE_HALF_NS) {
-        r->bytes /= 2;
-        r->ns /= 2;
-    }
-}
-
-static bool rate_get(const Rate *r, uint64_t *bps)
-{
-    if (r->bytes == 0) {
-        return false;
-    }
-    *bps = MAX(sat_muldiv_u64(r->bytes, NS_PER_SEC, r->ns), 1);
-    return true;
-}
 
 static MigNs time_for(uint64_t bytes, uint64_t bps)
 {
@@ -110,15 +81,17 @@ void mig_predictor_free(MigPredictor *p)
 void mig_predictor_begin(MigPredictor *p)
 {
     g_mutex_lock(&p->lock);
-    p->sent = (Rate) { 0 };
-    p->num_accepted = 0;
+    p->sent = (MigMeasured) { 0 };
+    p->seen_bytes = 0;
+    p->accepted.count = 0;
     p->counters = (MigStreamCounters) { 0 };
     p->started = false;
     p->answered_ns = p->under_way_ns = p->round_trip_ns = 0;
     for (guint i = 0; i < p->modules->len; i++) {
         ModuleRates *m = &g_array_index(p->modules, ModuleRates, i);
 
-        m->live = (Rate) { 0 };
+        m->live = m->wire = (MigMeasured) { 0 };
+        m->accepted.count = 0;
         m->dirtied_ns = 0;
     }
     g_mutex_unlock(&p->lock);
@@ -127,17 +100,24 @@ void mig_predictor_begin(MigPredictor *p)
 /* ---- learning ---- */
 
 void mig_predictor_sent(MigPredictor *p, int64_t now_ns,
-                        const MigStreamCounters *counters)
+                        const MigStreamCounters *counters, bool pause)
 {
+    uint64_t bytes;
+
     g_mutex_lock(&p->lock);
-    if (counters->sent_bytes > p->counters.sent_bytes) {
+    if (counters->sent_bytes > p->seen_bytes) {
         if (!p->started) {
             p->started = true;
             p->first_byte_ns = now_ns;
         }
-        rate_add(&p->sent, counters->sent_bytes - p->counters.sent_bytes,
-                 sat_sub_u64(counters->send_ns, p->counters.send_ns));
         p->last_byte_ns = now_ns;
+        p->seen_bytes = counters->sent_bytes;
+    }
+    /* A window grows until it says something, or a pause ends it. */
+    bytes = sat_sub_u64(counters->sent_bytes, p->counters.sent_bytes);
+    if (bytes >= MIG_WINDOW_MIN_BYTES || (bytes && pause)) {
+        mig_measured_add(&p->sent, bytes,
+                     sat_sub_u64(counters->send_ns, p->counters.send_ns));
         p->counters.sent_bytes = counters->sent_bytes;
         p->counters.send_ns = MAX(p->counters.send_ns, counters->send_ns);
     }
@@ -181,7 +161,18 @@ void mig_predictor_module_iterated(MigPredictor *p, const char *idstr,
         return;
     }
     g_mutex_lock(&p->lock);
-    rate_add(&get_module(p, idstr, instance)->live, bytes, ns);
+    mig_measured_add(&get_module(p, idstr, instance)->live, bytes, ns);
+    g_mutex_unlock(&p->lock);
+}
+
+void mig_predictor_module_sent(MigPredictor *p, const char *idstr,
+                               uint32_t instance, uint64_t bytes, int64_t ns)
+{
+    if (bytes == 0 || ns <= 0) {
+        return;
+    }
+    g_mutex_lock(&p->lock);
+    mig_measured_add(&get_module(p, idstr, instance)->wire, bytes, ns);
     g_mutex_unlock(&p->lock);
 }
 
@@ -209,26 +200,32 @@ void mig_predictor_module_completed(MigPredictor *p, const char *idstr,
         return;
     }
     g_mutex_lock(&p->lock);
-    rate_add(&get_module(p, idstr, instance)->stopped, bytes, ns);
+    mig_rate_add(&get_module(p, idstr, instance)->stopped, bytes, ns);
     g_mutex_unlock(&p->lock);
 }
 
-void mig_predictor_accepted(MigPredictor *p, uint64_t bytes, int64_t start_ns,
-                            int64_t ping_ns, int64_t now_ns)
+void mig_predictor_accepted(MigPredictor *p, const MigBurst *burst,
+                            int64_t now_ns)
 {
     int64_t ns;
 
     g_mutex_lock(&p->lock);
     /* It could not be taken in before what was sent before it. */
-    ns = p->answered_ns > start_ns ? now_ns - p->answered_ns
-                                   : now_ns - start_ns - p->round_trip_ns;
-    if (bytes >= BURST_MIN_BYTES && ns > 0) {
-        p->accepted_bps[p->num_accepted++ % BURSTS_KEPT] =
-            MAX(sat_muldiv_u64(bytes, NS_PER_SEC, ns), 1);
+    ns = p->answered_ns > burst->start_ns
+        ? now_ns - p->answered_ns
+        : now_ns - burst->start_ns - p->round_trip_ns;
+    if (burst->bytes >= BURST_MIN_BYTES && ns > 0) {
+        mig_acceptance_add(&p->accepted, burst->bytes, ns);
+        if (burst->idstr) {
+            mig_acceptance_add(&get_module(p, burst->idstr,
+                                           burst->instance)->accepted,
+                               burst->bytes, ns);
+        }
     }
     p->answered_ns = now_ns;
-    p->under_way_ns = MAX(now_ns - ping_ns - p->round_trip_ns, 0);
-    trace_migration_accepted(bytes, ns, p->under_way_ns);
+    p->under_way_ns = MAX(now_ns - burst->ping_ns - p->round_trip_ns, 0);
+    trace_migration_accepted(burst->idstr ? burst->idstr : "several",
+                             burst->bytes, ns, p->under_way_ns);
     g_mutex_unlock(&p->lock);
 }
 
@@ -255,28 +252,59 @@ void mig_predictor_fixed(MigPredictor *p, MigFixed what, int64_t ns)
 
 /* ---- asking ---- */
 
+/*
+ * What one module sends may leave more slowly than what another does, because
+ * the other side has more work with it: what counts is whose bytes are left.
+ * @all_bps: where that is not known. Lock held.
+ */
+static uint64_t bandwidth_for(MigPredictor *p, const MigRecord *rec,
+                              uint64_t all_bps)
+{
+    MigNs ns = 0;
+    uint64_t sum = 0;
+
+    for (guint i = 0; rec->modules && i < rec->modules->len; i++) {
+        const SaveVMModule *m = &g_array_index(rec->modules, SaveVMModule, i);
+        const ModuleRates *r = find_module(p, m->idstr, m->instance);
+        uint64_t bps = all_bps;
+
+        if (r) {
+            mig_measured_get(&r->wire, &bps);
+        }
+        sum = sat_add_u64(sum, m->pending.total_bytes);
+        ns += time_for(m->pending.total_bytes, bps);
+    }
+    return sum ? MAX((uint64_t)MIN((MigNs)sum * NS_PER_SEC / ns, UINT64_MAX), 1)
+               : all_bps;
+}
+
 /* Lock held. */
 static bool bandwidth(MigPredictor *p, int64_t now_ns, uint64_t avail_bps,
-                      uint64_t *bps)
+                      const MigRecord *rec, uint64_t *bps)
 {
     if (avail_bps) {
         *bps = avail_bps;
         return true;
     }
-    if (!p->started || (p->counters.sent_bytes < FIRST_ESTIMATE_BYTES &&
-                        now_ns - p->first_byte_ns < FIRST_ESTIMATE_NS)) {
+    if (!p->started || (p->seen_bytes < FIRST_ESTIMATE_BYTES &&
+                        now_ns - p->first_byte_ns < FIRST_ESTIMATE_NS) ||
+        !mig_measured_get(&p->sent, bps)) {
         return false;
     }
-    return rate_get(&p->sent, bps);
+    if (rec) {
+        *bps = bandwidth_for(p, rec, *bps);
+    }
+    return true;
 }
 
 bool mig_predictor_bandwidth(MigPredictor *p, int64_t now_ns,
-                             uint64_t avail_bps, uint64_t *bps)
+                             uint64_t avail_bps, const MigRecord *rec,
+                             uint64_t *bps)
 {
     bool known;
 
     g_mutex_lock(&p->lock);
-    known = bandwidth(p, now_ns, avail_bps, bps);
+    known = bandwidth(p, now_ns, avail_bps, rec, bps);
     g_mutex_unlock(&p->lock);
     return known;
 }
@@ -295,51 +323,41 @@ static uint64_t not_known_yet(const ModuleRates *m, int64_t ns)
                           m->dirtied_ns);
 }
 
+/* How long all that is left takes, by what is slower than the wire. */
+typedef struct Transfer {
+    uint64_t bytes;             /* with what is not known to be dirty yet */
+    MigNs given_ns;             /* by the modules, one after the other */
+    MigNs taken_ns;             /* by the other side, likewise */
+} Transfer;
+
 /*
- * One module's bytes at its own pace, or the wire's where that is not known;
- * *more is raised by what is not known to be dirty yet.
+ * Adds one module's bytes: at its own pace, or the wire's where that is not
+ * known; and at the pace at which they, or if that is not known any bytes,
+ * were taken in. Lock held.
  */
-static MigNs module_time(MigPredictor *p, const SaveVMModule *m,
-                         uint64_t wire_bps, int64_t since_sync_ns,
-                         uint64_t *more)
+static void add_module(MigPredictor *p, const SaveVMModule *m,
+                       uint64_t wire_bps, int64_t since_sync_ns, Transfer *t)
 {
     ModuleRates *r = find_module(p, m->idstr, m->instance);
-    uint64_t live = wire_bps, stopped = wire_bps, unknown = 0;
+    uint64_t live = wire_bps, stopped = wire_bps, taken = wire_bps;
+    uint64_t bytes = m->pending.total_bytes, unknown = 0;
 
+    mig_acceptance_get(&p->accepted, &taken);
     if (r) {
-        rate_get(&r->live, &live);
-        if (!rate_get(&r->stopped, &stopped)) {
+        mig_measured_get(&r->live, &live);
+        if (!mig_rate_get(&r->stopped, &stopped)) {
             stopped = live;
         }
+        mig_acceptance_get(&r->accepted, &taken);
         unknown = not_known_yet(r, since_sync_ns);
-        *more = sat_add_u64(*more, unknown);
     }
-    return time_for(m->pending.precopy_bytes, live) +
-           time_for(m->pending.postcopy_bytes, live) +
-           time_for(unknown, live) +
-           time_for(m->pending.stopcopy_bytes, stopped);
-}
-
-static int compare_u64(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* Lock held. */
-static bool accepted_rate(MigPredictor *p, uint64_t *bps)
-{
-    uint64_t sorted[BURSTS_KEPT];
-    unsigned count = MIN(p->num_accepted, BURSTS_KEPT);
-
-    if (count == 0) {
-        return false;
-    }
-    memcpy(sorted, p->accepted_bps, count * sizeof(sorted[0]));
-    qsort(sorted, count, sizeof(sorted[0]), compare_u64);
-    *bps = sorted[count / 2];
-    return true;
+    bytes = sat_add_u64(bytes, unknown);
+    t->bytes = sat_add_u64(t->bytes, bytes);
+    t->given_ns += time_for(m->pending.precopy_bytes, live) +
+                   time_for(m->pending.postcopy_bytes, live) +
+                   time_for(unknown, live) +
+                   time_for(m->pending.stopcopy_bytes, stopped);
+    t->taken_ns += time_for(bytes, taken);
 }
 
 /* Lock held. */
@@ -353,38 +371,40 @@ static MigNs fixed_time(MigPredictor *p)
            MAX(other_side, p->round_trip_ns);
 }
 
+/* Lock held. */
+static void forecast(MigPredictor *p, int64_t now_ns, const MigRecord *rec,
+                     MigForecast *f)
+{
+    Transfer t = { 0 };
+
+    f->wire_ns = time_for(rec->total.total_bytes, f->bandwidth_bps);
+    for (guint i = 0; rec->modules && i < rec->modules->len; i++) {
+        add_module(p, &g_array_index(rec->modules, SaveVMModule, i),
+                   f->bandwidth_bps, now_ns - rec->synced_ns, &t);
+    }
+    f->transfer_ns = MAX(f->wire_ns, time_for(t.bytes, f->bandwidth_bps));
+    f->transfer_ns = MAX(f->transfer_ns, MAX(t.given_ns, t.taken_ns));
+    /* What has left must be taken in first. */
+    f->transfer_ns += MAX(p->last_byte_ns + p->under_way_ns - now_ns, 0);
+    f->fixed_ns = fixed_time(p);
+    f->downtime_ns = f->transfer_ns + f->fixed_ns;
+    trace_migration_forecast(f->bandwidth_bps,
+                             (int64_t)(f->wire_ns / NS_PER_US),
+                             (int64_t)(t.given_ns / NS_PER_US),
+                             (int64_t)(t.taken_ns / NS_PER_US),
+                             (int64_t)(f->fixed_ns / NS_PER_US));
+}
+
 void mig_predictor_forecast(MigPredictor *p, int64_t now_ns,
                             const MigRecord *rec, uint64_t avail_bps,
                             MigForecast *f)
 {
-    MigNs modules_ns = 0;
-    uint64_t accepted = 0, total, more = 0;
-
     *f = (MigForecast) { 0 };
     g_mutex_lock(&p->lock);
-    f->known = rec->valid && bandwidth(p, now_ns, avail_bps,
+    f->known = rec->valid && bandwidth(p, now_ns, avail_bps, rec,
                                        &f->bandwidth_bps);
     if (f->known) {
-        f->wire_ns = time_for(rec->total.total_bytes, f->bandwidth_bps);
-        for (guint i = 0; rec->modules && i < rec->modules->len; i++) {
-            modules_ns += module_time(p, &g_array_index(rec->modules,
-                                                        SaveVMModule, i),
-                                      f->bandwidth_bps,
-                                      now_ns - rec->synced_ns, &more);
-        }
-        total = sat_add_u64(rec->total.total_bytes, more);
-        f->transfer_ns = MAX(time_for(total, f->bandwidth_bps), modules_ns);
-        if (accepted_rate(p, &accepted)) {
-            f->transfer_ns = MAX(f->transfer_ns, time_for(total, accepted));
-        }
-        /* What has left must be taken in first. */
-        f->transfer_ns += MAX(p->last_byte_ns + p->under_way_ns - now_ns, 0);
-        f->fixed_ns = fixed_time(p);
-        trace_migration_forecast(f->bandwidth_bps, accepted,
-                                 (int64_t)(f->wire_ns / NS_PER_US),
-                                 (int64_t)(modules_ns / NS_PER_US),
-                                 (int64_t)(f->fixed_ns / NS_PER_US));
-        f->downtime_ns = f->transfer_ns + f->fixed_ns;
+        forecast(p, now_ns, rec, f);
     }
     g_mutex_unlock(&p->lock);
 }
@@ -418,7 +438,7 @@ bool mig_predictor_module_rate(MigPredictor *p, const char *idstr,
 
     g_mutex_lock(&p->lock);
     m = find_module(p, idstr, instance);
-    known = m && (rate_get(&m->stopped, bps) || rate_get(&m->live, bps));
+    known = m && (mig_rate_get(&m->stopped, bps) || mig_measured_get(&m->live, bps));
     g_mutex_unlock(&p->lock);
     return known;
 }

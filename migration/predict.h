@@ -48,6 +48,16 @@ typedef struct MigSwitchoverTerms {
     bool pause_asked;
 } MigSwitchoverTerms;
 
+/* Bytes that left the modules' accounts without a pause. */
+typedef struct MigBurst {
+    uint64_t bytes;
+    int64_t start_ns;
+    int64_t ping_ns;            /* when a PING was sent behind them */
+    /* The module that nearly all of them are of; NULL: there is none */
+    const char *idstr;
+    uint32_t instance;
+} MigBurst;
+
 typedef struct MigPredictor MigPredictor;
 
 MigPredictor *mig_predictor_new(void);
@@ -58,9 +68,13 @@ void mig_predictor_begin(MigPredictor *p);
 
 /* ---- learning ---- */
 
-/* The stream's counters as of @now_ns. */
+/* The stream's counters as of @now_ns; @pause: nothing is sent for a while. */
 void mig_predictor_sent(MigPredictor *p, int64_t now_ns,
-                        const MigStreamCounters *counters);
+                        const MigStreamCounters *counters, bool pause);
+
+/* @bytes were sent in @ns of sending, nearly all of them a module's. */
+void mig_predictor_module_sent(MigPredictor *p, const char *idstr,
+                               uint32_t instance, uint64_t bytes, int64_t ns);
 
 /* @bytes left the account of a module in @ns inside its iterate hook. */
 void mig_predictor_module_iterated(MigPredictor *p, const char *idstr,
@@ -78,12 +92,9 @@ void mig_predictor_module_completed(MigPredictor *p, const char *idstr,
                                     uint32_t instance, uint64_t bytes,
                                     int64_t ns);
 
-/*
- * A burst of @bytes that began at @start_ns, and behind which a PING was sent
- * at @ping_ns, was answered at @now_ns.
- */
-void mig_predictor_accepted(MigPredictor *p, uint64_t bytes, int64_t start_ns,
-                            int64_t ping_ns, int64_t now_ns);
+/* The PING behind @burst was answered at @now_ns. */
+void mig_predictor_accepted(MigPredictor *p, const MigBurst *burst,
+                            int64_t now_ns);
 
 /* A PING with nothing in front of it was answered after @ns. */
 void mig_predictor_round_trip(MigPredictor *p, int64_t ns);
@@ -94,11 +105,13 @@ void mig_predictor_fixed(MigPredictor *p, MigFixed what, int64_t ns);
 
 /*
  * The bandwidth to plan with, bytes per second, at least 1: @avail_bps if not
- * 0, else the measured one. False: none yet. There is one once 256 KiB or
+ * 0, else the measured one, for what @rec says is left (NULL: for what was
+ * sent). False: none yet. There is one once 256 KiB or
  * 100 ms have passed since the first byte.
  */
 bool mig_predictor_bandwidth(MigPredictor *p, int64_t now_ns,
-                             uint64_t avail_bps, uint64_t *bps);
+                             uint64_t avail_bps, const MigRecord *rec,
+                             uint64_t *bps);
 
 /* @rec with its modules. */
 void mig_predictor_forecast(MigPredictor *p, int64_t now_ns,

@@ -19,19 +19,18 @@
 static void handle_pong(MigOut *out, uint32_t value, int64_t now)
 {
     MigReturn *rp = &out->rp;
-    int64_t arrived = MAX(now - rp->late_ns, rp->ping_ns);
+    int64_t arrived = MAX(now - rp->late_ns, rp->burst.ping_ns);
 
     if (value == MIG_PING_MODULES) {
         rp->modules_loaded_ns = now;
     } else if (value == MIG_PING_STATES) {
         rp->states_loaded_ns = now;
     } else if (value == rp->ping) {
-        if (rp->ping_bytes) {
-            mig_predictor_accepted(out->m->predictor, rp->ping_bytes,
-                                   rp->burst_ns, rp->ping_ns, arrived);
+        if (rp->burst.bytes) {
+            mig_predictor_accepted(out->m->predictor, &rp->burst, arrived);
         } else {
             mig_predictor_round_trip(out->m->predictor,
-                                     arrived - rp->ping_ns);
+                                     arrived - rp->burst.ping_ns);
         }
         rp->ping = 0;
     }
@@ -193,14 +192,13 @@ void return_path_start(MigOut *out)
     out->rp.thread = thread_start("mig/src/return", return_path_main, out);
 }
 
-bool return_path_ping(MigOut *out, uint32_t value, uint64_t bytes,
-                      int64_t burst_ns, Error **errp)
+bool return_path_ping(MigOut *out, uint32_t value, const MigBurst *burst,
+                      Error **errp)
 {
     g_mutex_lock(&out->m->lock);
     out->rp.ping = value;
-    out->rp.ping_ns = clock_now_ns(out->m->clock);
-    out->rp.ping_bytes = bytes;
-    out->rp.burst_ns = burst_ns;
+    out->rp.burst = burst ? *burst : (MigBurst) { 0 };
+    out->rp.burst.ping_ns = clock_now_ns(out->m->clock);
     g_mutex_unlock(&out->m->lock);
     return savevm_send_ping(out->sv, value, errp);
 }

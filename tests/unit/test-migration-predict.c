@@ -127,7 +127,7 @@ static void sent(MigPredictor *p, int64_t now, uint64_t bytes, uint64_t ns)
 {
     MigStreamCounters c = { bytes, ns };
 
-    mig_predictor_sent(p, now, &c);
+    mig_predictor_sent(p, now, &c, true);
 }
 
 static void test_bandwidth_parameter(void)
@@ -135,11 +135,11 @@ static void test_bandwidth_parameter(void)
     MigPredictor *p = mig_predictor_new();
     uint64_t bps = 0;
 
-    g_assert_false(mig_predictor_bandwidth(p, 0, 0, &bps));
-    g_assert_true(mig_predictor_bandwidth(p, 0, 12345, &bps));
+    g_assert_false(mig_predictor_bandwidth(p, 0, 0, NULL, &bps));
+    g_assert_true(mig_predictor_bandwidth(p, 0, 12345, NULL, &bps));
     g_assert_cmpuint(bps, ==, 12345);
     sent(p, SEC, GIB, SEC);
-    g_assert_true(mig_predictor_bandwidth(p, SEC, 777, &bps));
+    g_assert_true(mig_predictor_bandwidth(p, SEC, 777, NULL, &bps));
     g_assert_cmpuint(bps, ==, 777);
     mig_predictor_free(p);
 }
@@ -150,15 +150,15 @@ static void test_first_estimate(void)
     uint64_t bps;
 
     mig_predictor_begin(p);
-    g_assert_false(mig_predictor_bandwidth(p, 5 * SEC, 0, &bps));
+    g_assert_false(mig_predictor_bandwidth(p, 5 * SEC, 0, NULL, &bps));
     /* A few bytes: not yet, but within 200 ms of the first. */
     sent(p, 5 * SEC, 100, 1000);
-    g_assert_false(mig_predictor_bandwidth(p, 5 * SEC, 0, &bps));
-    g_assert_true(mig_predictor_bandwidth(p, 5 * SEC + 200 * MS, 0, &bps));
+    g_assert_false(mig_predictor_bandwidth(p, 5 * SEC, 0, NULL, &bps));
+    g_assert_true(mig_predictor_bandwidth(p, 5 * SEC + 200 * MS, 0, NULL, &bps));
     g_assert_cmpuint(bps, ==, 100 * UINT64_C(1000000));
     /* The next attempt begins without. */
     mig_predictor_begin(p);
-    g_assert_false(mig_predictor_bandwidth(p, 9 * SEC, 0, &bps));
+    g_assert_false(mig_predictor_bandwidth(p, 9 * SEC, 0, NULL, &bps));
     mig_predictor_free(p);
 }
 
@@ -176,7 +176,7 @@ static void test_idle_windows(void)
         sent(p, i * 3 * SEC + SEC, bytes, ns);
         sent(p, i * 3 * SEC + 2 * SEC, bytes, ns);
     }
-    g_assert_true(mig_predictor_bandwidth(p, 300 * SEC, 0, &bps));
+    g_assert_true(mig_predictor_bandwidth(p, 300 * SEC, 0, NULL, &bps));
     g_assert_cmpuint(bps, >=, GBPS - GBPS / 1000);
     g_assert_cmpuint(bps, <=, GBPS + GBPS / 1000);
     mig_predictor_free(p);
@@ -198,7 +198,7 @@ static void test_bandwidth_follows(void)
         ns += 10 * MS;
         sent(p, ns, bytes, ns);
     }
-    g_assert_true(mig_predictor_bandwidth(p, ns, 0, &bps));
+    g_assert_true(mig_predictor_bandwidth(p, ns, 0, NULL, &bps));
     g_assert_cmpuint(bps, <, GBPS / 10 + GBPS / 100);
     mig_predictor_free(p);
 }
@@ -214,7 +214,7 @@ static void test_rate_limited(void)
     sim_begin(sim);
     sim_run(sim, 20 * SEC);
     g_assert_cmpint(sim->waited_ns, >, 10 * SEC);
-    g_assert_true(mig_predictor_bandwidth(sim->predictor, sim->now_ns, 0,
+    g_assert_true(mig_predictor_bandwidth(sim->predictor, sim->now_ns, 0, NULL,
                                           &bps));
     g_assert_cmpuint(bps, >=, GBPS - GBPS / 100);
     g_assert_cmpuint(bps, <=, GBPS + GBPS / 100);
@@ -406,30 +406,86 @@ static void test_learned_from_attempt(void)
     mig_predictor_free(p);
 }
 
+/* What "ram" and a device "gpu" have left; 0: there is no device. */
+static GArray *left_of(uint64_t ram, uint64_t gpu)
+{
+    GArray *modules = g_array_new(FALSE, TRUE, sizeof(SaveVMModule));
+    SaveVMModule m[] = {
+        { .idstr = "ram",
+          .pending = { .precopy_bytes = ram, .total_bytes = ram } },
+        { .idstr = "gpu",
+          .pending = { .stopcopy_bytes = gpu, .total_bytes = gpu } },
+    };
+
+    g_array_append_vals(modules, m, gpu ? 2 : 1);
+    return modules;
+}
+
+/* A burst of @bytes of @idstr (NULL: of several) has been answered. */
+static void accepted(MigPredictor *p, const char *idstr, uint64_t bytes,
+                     int64_t start_ns, int64_t ping_ns, int64_t now_ns)
+{
+    MigBurst burst = {
+        .bytes = bytes, .start_ns = start_ns, .ping_ns = ping_ns,
+        .idstr = idstr,
+    };
+
+    mig_predictor_accepted(p, &burst, now_ns);
+}
+
 /* The destination accepts more slowly than the source's socket does. */
 static void test_slow_acceptance(void)
 {
     MigPredictor *p = mig_predictor_new();
-    MigRecord rec = { .valid = true, .total.total_bytes = GBPS };
+    GArray *modules = left_of(GBPS, 0);
+    MigRecord rec = {
+        .valid = true, .total.total_bytes = GBPS, .modules = modules,
+    };
     MigForecast f;
 
     mig_predictor_begin(p);
     mig_predictor_round_trip(p, 20 * MS);
     mig_predictor_round_trip(p, 30 * MS);
     /* A GB in two seconds and a round trip. */
-    mig_predictor_accepted(p, GBPS, SEC, SEC, 3 * SEC + 20 * MS);
+    accepted(p, NULL, GBPS, SEC, SEC, 3 * SEC + 20 * MS);
     /* Too little to say anything. */
-    mig_predictor_accepted(p, 1000, 5 * SEC, 5 * SEC, 6 * SEC);
+    accepted(p, NULL, 1000, 5 * SEC, 5 * SEC, 6 * SEC);
     mig_predictor_forecast(p, 9 * SEC, &rec, GBPS, &f);
     g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 2020);
     /* One burst behind the other: its time begins with the last answer. */
     mig_predictor_begin(p);
-    mig_predictor_accepted(p, GBPS / 10, SEC, SEC, SEC + 200 * MS);
-    mig_predictor_accepted(p, GBPS / 10, SEC + 100 * MS, SEC + 200 * MS,
-                           SEC + 400 * MS);
+    accepted(p, NULL, GBPS / 10, SEC, SEC, SEC + 200 * MS);
+    accepted(p, NULL, GBPS / 10, SEC + 100 * MS, SEC + 200 * MS,
+             SEC + 400 * MS);
     mig_predictor_forecast(p, 9 * SEC, &rec, GBPS, &f);
     g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 2000);
     mig_predictor_free(p);
+    g_array_unref(modules);
+}
+
+/* Memory is taken in at a tenth of the rate at which a device is. */
+static void test_acceptance_of_modules(void)
+{
+    MigPredictor *p = mig_predictor_new();
+    GArray *modules = left_of(GBPS / 10, GBPS);
+    MigRecord rec = {
+        .valid = true, .total.total_bytes = GBPS / 10 + GBPS,
+        .modules = modules,
+    };
+    MigForecast f;
+
+    mig_predictor_begin(p);
+    accepted(p, "ram", GBPS / 100, SEC, SEC, SEC + 100 * MS);
+    accepted(p, "ram", GBPS / 100, SEC, SEC, SEC + 200 * MS);
+    accepted(p, "gpu", GBPS / 10, 2 * SEC, 2 * SEC, 2 * SEC + 100 * MS);
+    mig_predictor_forecast(p, 9 * SEC, &rec, 10 * GBPS, &f);
+    g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 2000);
+    /* A burst of both says nothing of either. */
+    accepted(p, NULL, GBPS / 10, 3 * SEC, 3 * SEC, 7 * SEC);
+    mig_predictor_forecast(p, 9 * SEC, &rec, 10 * GBPS, &f);
+    g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 2000);
+    mig_predictor_free(p);
+    g_array_unref(modules);
 }
 
 /* What has left is still on its way: that comes first. */
@@ -442,8 +498,7 @@ static void test_under_way(void)
     mig_predictor_begin(p);
     /* The PING's answer took 30 ms more than a round trip. */
     mig_predictor_round_trip(p, 10 * MS);
-    mig_predictor_accepted(p, GBPS, SEC + 30 * MS, 2 * SEC,
-                           2 * SEC + 40 * MS);
+    accepted(p, NULL, GBPS, SEC + 30 * MS, 2 * SEC, 2 * SEC + 40 * MS);
     sent(p, 3 * SEC, GBPS, SEC);
     mig_predictor_forecast(p, 3 * SEC, &rec, GBPS, &f);
     g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 100 + 30 + 10);
@@ -634,6 +689,8 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/spec-4/learned-from-attempt",
                     test_learned_from_attempt);
     g_test_add_func("/migration/spec-4/slow-acceptance", test_slow_acceptance);
+    g_test_add_func("/migration/spec-4/acceptance-of-modules",
+                    test_acceptance_of_modules);
     g_test_add_func("/migration/spec-4/under-way", test_under_way);
     g_test_add_func("/migration/spec-4/phases", test_phases);
     g_test_add_func("/migration/spec-4/phase-order", test_phase_order);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rates that are learned: see rate.h. Pure functions. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <glib.h>
+
+#include "migration/rate.h"
+#include "util/checked.h"
+
+#define NS_PER_SEC UINT64_C(1000000000)
+
+/* After so much measured time, what came before counts half. */
+#define RATE_HALF_NS (NS_PER_SEC / 2)
+
+void mig_rate_add(MigRate *r, uint64_t bytes, uint64_t ns)
+{
+    r->bytes = sat_add_u64(r->bytes, bytes);
+    r->ns = sat_add_u64(r->ns, ns);
+    while (r->ns > RATE_HALF_NS) {
+        r->bytes /= 2;
+        r->ns /= 2;
+    }
+}
+
+bool mig_rate_get(const MigRate *r, uint64_t *bps)
+{
+    if (r->bytes == 0) {
+        return false;
+    }
+    *bps = MAX(sat_muldiv_u64(r->bytes, NS_PER_SEC, r->ns), 1);
+    return true;
+}
+
+void mig_measured_add(MigMeasured *m, uint64_t bytes, uint64_t ns)
+{
+    mig_rate_add(bytes < MIG_WINDOW_MIN_BYTES ? &m->tiny : &m->rate, bytes,
+                 ns);
+}
+
+bool mig_measured_get(const MigMeasured *m, uint64_t *bps)
+{
+    return mig_rate_get(&m->rate, bps) || mig_rate_get(&m->tiny, bps);
+}
+
+void mig_acceptance_add(MigAcceptance *a, uint64_t bytes, uint64_t ns)
+{
+    a->bursts[a->count++ % MIG_BURSTS_KEPT] = (MigTaken) {
+        bytes, MAX(sat_muldiv_u64(bytes, NS_PER_SEC, ns), 1),
+    };
+}
+
+static int compare_taken(const void *a, const void *b)
+{
+    uint64_t x = ((const MigTaken *)a)->bps, y = ((const MigTaken *)b)->bps;
+
+    return (x > y) - (x < y);
+}
+
+bool mig_acceptance_get(const MigAcceptance *a, uint64_t *bps)
+{
+    MigTaken sorted[MIG_BURSTS_KEPT];
+    unsigned count = MIN(a->count, MIG_BURSTS_KEPT), middle;
+    uint64_t all = 0, below = 0;
+
+    if (count == 0) {
+        return false;
+    }
+    memcpy(sorted, a->bursts, count * sizeof(sorted[0]));
+    qsort(sorted, count, sizeof(sorted[0]), compare_taken);
+    for (unsigned i = 0; i < count; i++) {
+        all = sat_add_u64(all, sorted[i].bytes);
+    }
+    for (middle = 0; middle + 1 < count; middle++) {
+        below = sat_add_u64(below, sorted[middle].bytes);
+        if (below > all / 2) {
+            break;
+        }
+    }
+    *bps = sorted[middle].bps;
+    return true;
+}

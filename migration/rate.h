@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How fast something goes, learned from samples of bytes and nanoseconds.
+ * Plain data, zeroed to begin with: no clock, no lock; whoever owns one
+ * protects it. Nothing overflows, and no rate is 0.
+ */
+#ifndef GODWIT_MIGRATION_RATE_H
+#define GODWIT_MIGRATION_RATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bytes over time; the older, the less they count. */
+typedef struct MigRate {
+    uint64_t bytes;
+    uint64_t ns;
+} MigRate;
+
+void mig_rate_add(MigRate *r, uint64_t bytes, uint64_t ns);
+/* Bytes a second. False: nothing has been added. */
+bool mig_rate_get(const MigRate *r, uint64_t *bps);
+
+/*
+ * A rate of what is sent in windows of very different sizes. What is sent in
+ * less than 64 KiB at a time says more of delays than of a rate, and counts
+ * only where there is nothing else: the few pages of a pass of an idle guest
+ * do not make a wire slow.
+ */
+#define MIG_WINDOW_MIN_BYTES (64 * UINT64_C(1024))
+
+typedef struct MigMeasured {
+    MigRate rate;
+    MigRate tiny;
+} MigMeasured;
+
+void mig_measured_add(MigMeasured *m, uint64_t bytes, uint64_t ns);
+bool mig_measured_get(const MigMeasured *m, uint64_t *bps);
+
+/*
+ * The rate at which bursts are taken in by the other side: the median of the
+ * bytes of the last ones. Some are held up; and a long one has less of what
+ * does not depend on its bytes.
+ */
+#define MIG_BURSTS_KEPT 15
+
+typedef struct MigTaken {
+    uint64_t bytes;
+    uint64_t bps;
+} MigTaken;
+
+typedef struct MigAcceptance {
+    MigTaken bursts[MIG_BURSTS_KEPT];   /* a ring */
+    unsigned count;             /* so far */
+} MigAcceptance;
+
+/* A burst of @bytes took @ns, both more than 0. */
+void mig_acceptance_add(MigAcceptance *a, uint64_t bytes, uint64_t ns);
+bool mig_acceptance_get(const MigAcceptance *a, uint64_t *bps);
+
+#endif
