@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -netdev: from options to network back ends. Main thread. */
+/*
+ * From options to network back ends: -netdev, netdev_add, netdev_del. Main
+ * thread, big lock.
+ */
 #include "hw/core/device.h"
 #include "hw/net/net.h"
+#include "qapi/qapi-commands-net.h"
 #include "qapi/qapi-types-net.h"
 #include "qapi/qapi-visit-net.h"
 #include "system/module.h"
@@ -34,7 +38,8 @@ static char *list_forwards(const char *argument)
     return g_string_free(out, FALSE);
 }
 
-static bool parse_netdev(Vm *vm, const char *argument, Error **errp)
+/* What @argument says, or NULL; the caller's. */
+static Netdev *read_netdev(const char *argument, Error **errp)
 {
     g_autofree char *text = argument[0] == '{' ? g_strdup(argument)
                                                : list_forwards(argument);
@@ -45,15 +50,43 @@ static bool parse_netdev(Vm *vm, const char *argument, Error **errp)
 
     json = keyval_or_json_parse(text, "type", &keyval, errp);
     if (!json) {
-        return false;
+        return NULL;
     }
     v = visitor_input_new(json, keyval);
     visit_type_Netdev(v, NULL, &opt, errp);
     visit_free(v);
+    return opt;
+}
+
+static bool parse_netdev(Vm *vm, const char *argument, Error **errp)
+{
+    Netdev *opt = read_netdev(argument, errp);
+
     if (!opt) {
         return false;
     }
     g_ptr_array_add(vm->net_options->wanted, opt);
+    return true;
+}
+
+bool qmp_netdev_add(Vm *vm, Netdev *options, Error **errp)
+{
+    return net_new(vm, options, errp) != NULL;
+}
+
+bool qmp_netdev_del(Vm *vm, const char *id, Error **errp)
+{
+    NetBackend *net = net_find(vm, id);
+
+    if (!net) {
+        error_setg(errp, "there is no network back end '%s'", id);
+        return false;
+    }
+    if (net->card) {
+        error_setg(errp, "a card uses network back end '%s'", id);
+        return false;
+    }
+    net_free(net);
     return true;
 }
 
@@ -115,6 +148,35 @@ static void hmp_info_network(Vm *vm, char **args, GString *out)
     net_foreach(vm, describe, out);
 }
 
+static void hmp_netdev_add(Vm *vm, char **args, GString *out)
+{
+    g_autoptr(Netdev) opt = NULL;
+    Error *err = NULL;
+
+    if (!args[0] || args[1]) {
+        g_string_append(out, "Error: one argument is expected, as of "
+                        "-netdev\n");
+        return;
+    }
+    opt = read_netdev(args[0], &err);
+    if (opt) {
+        qmp_netdev_add(vm, opt, &err);
+    }
+    hmp_error(out, err);
+}
+
+static void hmp_netdev_del(Vm *vm, char **args, GString *out)
+{
+    Error *err = NULL;
+
+    if (!args[0] || args[1]) {
+        g_string_append(out, "Error: one argument is expected, the id\n");
+        return;
+    }
+    qmp_netdev_del(vm, args[0], &err);
+    hmp_error(out, err);
+}
+
 static const CliOption net_options_table[] = {
     { "netdev", "user,id=ID[,hostfwd=RULE]... | socket,id=ID,fd=FD",
       "network back end: a network of its own behind the host (user:\n"
@@ -126,6 +188,10 @@ static const CliOption net_options_table[] = {
 
 static const HmpCommand net_hmp[] = {
     { "info network", "", "show the network back ends", hmp_info_network,
+      NULL },
+    { "netdev_add", "TYPE,id=ID[,KEY=VALUE...]",
+      "make a network back end, as -netdev does", hmp_netdev_add, NULL },
+    { "netdev_del", "ID", "take a network back end away", hmp_netdev_del,
       NULL },
     { NULL }
 };

@@ -224,6 +224,46 @@ class Probe(unittest.TestCase):
 
 
 class Devices(unittest.TestCase):
+    def test_network_back_ends(self):
+        """netdev_add makes one that works, netdev_del takes away what is not in use."""
+        vm = Machine('-machine', 'virt', '-nodefaults', '-S', '-bios', 'none',
+                     '-netdev', 'user,id=n0', '-device', 'virtio-net-device,netdev=n0',
+                     serial='none')
+        self.addCleanup(vm.close)
+
+        def human(line):
+            return vm.command('human-monitor-command', command_line=line)
+
+        def refused(command, part, **arguments):
+            with self.assertRaises(QmpError) as caught:
+                vm.command(command, **arguments)
+            self.assertIn(part, caught.exception.desc)
+
+        def port_listens():
+            with socket.socket() as sock:
+                return sock.connect_ex(('127.0.0.1', port)) == 0
+
+        with socket.socket() as sock:
+            sock.bind(('127.0.0.1', 0))
+            port = sock.getsockname()[1]
+        rule = f'tcp:127.0.0.1:{port}-10.0.2.15:22'
+        vm.command('netdev_add', type='user', id='n1', hostfwd=[{'str': rule}])
+        self.assertIn('n1: ', human('info network'))
+        self.assertTrue(port_listens())
+        refused('netdev_add', "'n1' exists already", type='user', id='n1')
+        refused('netdev_add', "'tap'", type='tap', id='n2')
+        refused('netdev_del', "a card uses network back end 'n0'", id='n0')
+        refused('netdev_del', "no network back end 'n2'", id='n2')
+        vm.command('netdev_del', id='n1')
+        self.assertFalse(port_listens())
+        self.assertNotIn('n1: ', human('info network'))
+
+        self.assertEqual(human(f'netdev_add user,id=n1,hostfwd={rule}'), '')
+        self.assertTrue(port_listens())
+        self.assertEqual(human('netdev_del n1'), '')
+        self.assertIn("Error: there is no network back end 'n1'", human('netdev_del n1'))
+        self.assertIn('Error: one argument', human('netdev_add'))
+
     def test_paths(self):
         """A disk says who has it, and qom-list knows that path."""
         with tempfile.NamedTemporaryFile() as image:
