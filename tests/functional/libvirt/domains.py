@@ -67,8 +67,8 @@ def domain_xml(name, *, boot, devices='', memory_mib=128, vcpus=1, observe=False
 </domain>'''
 
 
-def pattern_xml(name, folder, *, memory_mib=128, area_mib=24, observe=True, binary=BINARY,
-                **pattern):
+def pattern_xml(name, folder, *, memory_mib=128, vcpus=1, area_mib=24, observe=True,
+                binary=BINARY, **pattern):
     """The bare-metal guest of tests/guest/pattern.c as firmware; pattern: what else
     harness.pattern_image() takes. It prints to serial_path()."""
     image = harness.pattern_image(folder, area_mib=area_mib, **pattern)
@@ -77,7 +77,7 @@ def pattern_xml(name, folder, *, memory_mib=128, area_mib=24, observe=True, bina
         name, boot=f"<loader readonly='yes' type='rom'>{named}</loader>",
         devices=f"<serial type='file'><source path='/var/log/libvirt/{name}.serial' "
                 "append='on'/></serial>",
-        memory_mib=memory_mib, observe=observe, binary=binary)
+        memory_mib=memory_mib, vcpus=vcpus, observe=observe, binary=binary)
 
 
 def serial_path(daemon, name):

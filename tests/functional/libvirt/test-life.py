@@ -43,13 +43,13 @@ class Life(Case):
 
     def test_start_and_information(self):
         """start, dominfo, domstats, vcpuinfo, destroy."""
-        observer = self.start()
+        observer = self.start(vcpus=2)
         self.assertEqual(self.state(self.daemon, 'life'), 'running (booted)')
         wait_for(lambda: float(pairs(self.virsh('dominfo', 'life'))['CPU time'].rstrip('s')),
                  'CPU time')
         info = pairs(self.virsh('dominfo', 'life'))
         self.assertEqual(info['State'], 'running')
-        self.assertEqual(info['CPU(s)'], '1')
+        self.assertEqual(info['CPU(s)'], '2')
         self.assertEqual(info['Max memory'], '131072 KiB')
         self.assertEqual(info['Used memory'], '131072 KiB')
         self.assertEqual(info['Persistent'], 'yes')
@@ -57,19 +57,20 @@ class Life(Case):
 
         stats = pairs(self.virsh('domstats', 'life'), '=')
         self.assertEqual(stats['state.state'], '1')
-        self.assertEqual(stats['vcpu.current'], '1')
+        self.assertEqual(stats['vcpu.current'], '2')
         self.assertEqual(stats['vcpu.0.state'], '1')
+        self.assertEqual(stats['vcpu.1.state'], '1')
         self.assertEqual(stats['balloon.maximum'], '131072')
         self.assertGreater(int(stats['vcpu.0.time']), 0)
 
-        # libvirt reads the hart's thread, which the monitor must have named right.
-        hart, = observer.command('query-cpus-fast')
-        task = f'/proc/{self.daemon.pid("life")}/task/{hart["thread-id"]}/comm'
-        with open(task, encoding='ascii') as comm:
-            self.assertEqual(comm.read(), 'CPU 0/TCG\n')
-        vcpu = pairs(self.virsh('vcpuinfo', 'life'))
-        self.assertEqual(vcpu['VCPU'], '0')
-        self.assertEqual(vcpu['State'], 'running')
+        # libvirt reads the harts' threads, which the monitor must have named right.
+        for i, hart in enumerate(observer.command('query-cpus-fast')):
+            task = f'/proc/{self.daemon.pid("life")}/task/{hart["thread-id"]}/comm'
+            with open(task, encoding='ascii') as comm:
+                self.assertEqual(comm.read(), f'CPU {i}/TCG\n')
+        vcpus = [pairs(text) for text in self.virsh('vcpuinfo', 'life').split('\n\n')]
+        self.assertEqual([vcpu['VCPU'] for vcpu in vcpus], ['0', '1'])
+        self.assertEqual({vcpu['State'] for vcpu in vcpus}, {'running'})
 
         self.virsh('destroy', 'life')
         self.assertEqual(self.state(self.daemon, 'life'), 'shut off (destroyed)')

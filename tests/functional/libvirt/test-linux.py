@@ -25,7 +25,7 @@ def linux_xml(name, disk, *, serial, slots, cmdline='', tail=''):
     return domain_xml(
         name, boot=f'<kernel>{harness.KERNEL}</kernel><initrd>{harness.INITRD}</initrd>'
                    f'<cmdline>console=ttyS0 quiet {cmdline}</cmdline>',
-        memory_mib=256, vcpus=2, devices=f'''
+        memory_mib=256, devices=f'''
     <disk type='file' device='disk'>
       <driver name='qemu' type='raw' cache='none'/>
       <source file='{disk}'/>
