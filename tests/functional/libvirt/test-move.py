@@ -54,7 +54,7 @@ def raw_stats(text):
 # shows as well, that of the emulator there, whose stream ends, and libvirt's surprise at
 # a status that it does not know (12.8 does not either).
 GIVEN_UP = ("unknown (status|value) 'failing'|canceled by client|job 'migration (in|out)' failed|"
-            'qemu unexpectedly closed the monitor|incoming migration failed|'
+            'unexpectedly closed the monitor|incoming migration failed|'
             'Unable to (read from|write to) monitor|virNetClient|migration was active, but no')
 
 
