@@ -38,10 +38,16 @@ static void chr_call_soon(void *opaque, void (*fn)(void *data), void *data)
     vm_call_soon(((Monitor *)opaque)->vm, fn, data);
 }
 
+static void chr_cancel_soon(void *opaque, void (*fn)(void *data), void *data)
+{
+    vm_call_soon_cancel(((Monitor *)opaque)->vm, fn, data);
+}
+
 static const SessionOps session_ops = {
     .write = chr_write,
     .resume_input = chr_resume,
     .call_soon = chr_call_soon,
+    .cancel_soon = chr_cancel_soon,
 };
 
 static size_t qmp_can_read(void *opaque)

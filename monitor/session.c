@@ -81,12 +81,24 @@ void qmp_session_unref(MonitorSession *session)
     g_free(session);
 }
 
+static void run_request(void *data);
+
 void qmp_session_kill(MonitorSession *session)
 {
+    bool owed; /* a call has a reference, and will never come */
+
     qmp_session_closed(session);
     g_mutex_lock(&session->lock);
+    owed = session->scheduled && session->ops && session->ops->cancel_soon;
+    if (owed) {
+        session->ops->cancel_soon(session->opaque, run_request, session);
+        session->scheduled = false;
+    }
     session->ops = NULL;
     g_mutex_unlock(&session->lock);
+    if (owed) {
+        qmp_session_unref(session);
+    }
 }
 
 /* Output */

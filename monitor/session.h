@@ -24,6 +24,11 @@ typedef struct SessionOps {
     void (*resume_input)(void *opaque);
     /* Has @fn(@data) called once from the main loop under the big lock. */
     void (*call_soon)(void *opaque, void (*fn)(void *data), void *data);
+    /*
+     * Takes back a call that has not begun. NULL: the main loop makes those
+     * calls even after the session was killed.
+     */
+    void (*cancel_soon)(void *opaque, void (*fn)(void *data), void *data);
 } SessionOps;
 
 /* Requests that wait for the main loop before input is held back. */

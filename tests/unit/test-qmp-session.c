@@ -49,10 +49,27 @@ static void world_call_soon(void *opaque, void (*fn)(void *data), void *data)
     g_queue_push_tail(&((World *)opaque)->calls, call);
 }
 
+static void world_cancel_soon(void *opaque, void (*fn)(void *data), void *data)
+{
+    GQueue *calls = &((World *)opaque)->calls;
+
+    for (GList *link = calls->head; link; link = link->next) {
+        Call *call = link->data;
+
+        if (call->fn == fn && call->data == data) {
+            g_queue_delete_link(calls, link);
+            g_free(call);
+            return;
+        }
+    }
+    g_assert_not_reached();
+}
+
 static const SessionOps world_ops = {
     .write = world_write,
     .resume_input = world_resume,
     .call_soon = world_call_soon,
+    .cancel_soon = world_cancel_soon,
 };
 
 /* The commands */
@@ -236,6 +253,22 @@ static void world_close(World *world)
 }
 
 /* The tests */
+
+/* A request whose turn never comes holds nothing back. */
+static void test_end_with_request(void)
+{
+    World world;
+
+    world_open(&world);
+    world_negotiate(&world, false);
+    feed(&world, "{\"execute\":\"qmp_capabilities\"}");
+    g_assert_cmpuint(world.calls.length, ==, 1);
+    qmp_session_ref(world.session);
+    qmp_session_kill(world.session);
+    g_assert_cmpuint(world.calls.length, ==, 0);
+    qmp_session_unref(world.session);
+    world_close(&world);
+}
 
 static void test_greeting(void)
 {
@@ -564,5 +597,6 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp-session/oob", test_oob);
     g_test_add_func("/qmp-session/no-oob", test_no_oob);
     g_test_add_func("/qmp-session/descriptors", test_descriptors);
+    g_test_add_func("/qmp-session/end-with-request", test_end_with_request);
     return g_test_run();
 }
