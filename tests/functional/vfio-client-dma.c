@@ -45,9 +45,9 @@ static void set_logging(int on)
 static int get_dirty_pages(uint64_t *bitmap, uint64_t bytes)
 {
     struct {
-        struct vfio_iommu_type1_dirty_bitmap head;
+        uint32_t argsz, flags;
         struct vfio_iommu_type1_dirty_bitmap_get get;
-    } request = {{sizeof(request), VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP},
+    } request = {sizeof(request), VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
                  {0, RAM_BYTES, {4096, bytes, (void *)bitmap}}};
 
     return ioctl(vmm.container, VFIO_IOMMU_DIRTY_PAGES, &request);
@@ -207,10 +207,11 @@ static void reopen(void)
 void container_limits(void)
 {
     struct {
-        struct vfio_iommu_type1_dma_unmap unmap;
+        uint32_t argsz, flags;
+        uint64_t iova, size;
         struct vfio_bitmap bitmap;
-    } get = {{sizeof(get), VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, 0,
-              RAM_BYTES}, {4096, RAM_PAGES / 8, NULL}};
+    } get = {sizeof(get), VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, 0, RAM_BYTES,
+             {4096, RAM_PAGES / 8, NULL}};
     struct vfio_iommu_type1_dma_unmap unmap = {sizeof(unmap), 0, 4096, 4096};
     struct vfio_iommu_type1_dma_map map = {
         sizeof(map), VFIO_DMA_MAP_FLAG_READ, (uintptr_t)vmm.ram, 0, 4096};
@@ -238,10 +239,10 @@ void container_limits(void)
         usleep(200000);
         set_state(VFIO_DEVICE_STATE_STOP, NULL);
     } else {
-        get.unmap.flags = 0;
+        get.flags = 0;
     }
     must("unmap-dma", ioctl(vmm.container, VFIO_IOMMU_UNMAP_DMA, &get));
-    say("unmapped", get.unmap.size);
+    say("unmapped", get.size);
     for (unsigned i = 0; i < RAM_PAGES; i++) {
         set += bitmap[i / 64] >> (i % 64) & 1;
     }

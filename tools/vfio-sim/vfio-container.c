@@ -116,14 +116,21 @@ static int64_t set_iommu(SimContainer *c, uint64_t type)
     return 0;
 }
 
-/* What IOMMU_GET_INFO gives behind its structure. */
+/* What IOMMU_GET_INFO gives behind its structure; first, as the kernel has it,
+ * struct vfio_iommu_type1_info_cap_iova_range. */
 typedef struct Capabilities {
-    struct vfio_iommu_type1_info_cap_iova_range ranges;
+    struct {
+        struct vfio_info_cap_header header;
+        uint32_t nr_iovas, reserved;
+    } ranges;
     struct vfio_iova_range range[SIM_MAP_RANGES];
     struct vfio_iommu_type1_info_dma_avail available;
     uint32_t pad;
     struct vfio_iommu_type1_info_cap_migration migration;
 } Capabilities;
+
+G_STATIC_ASSERT(offsetof(Capabilities, range) ==
+                sizeof(struct vfio_iommu_type1_info_cap_iova_range));
 
 static void fill(SimContainer *c, Capabilities *caps, uint32_t at)
 {
