@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -88,7 +89,8 @@ class Stock:
              f'socket,id=qmp0,path={self.path}/qmp', '-mon',
              'chardev=qmp0,mode=control', '-qtest',
              f'unix:{self.path}/qtest,server=on,wait=off', *args],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            start_new_session=True)
         self.qmp = self.control = None
         self.open = []
         try:
@@ -158,9 +160,13 @@ class Stock:
         return found and found.group(1)
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        # vfio-sim hands the signal on, and cleans up; QEMU must not outlive it.
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
         for file in self.open:
             file.close()
         if self.qmp:
