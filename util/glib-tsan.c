@@ -173,22 +173,37 @@ void g_thread_pool_free(GThreadPool *pool, gboolean immediate, gboolean wait)
 }
 
 /*
- * Sources: what was done before one was attached is known when it is
- * dispatched, whichever thread runs the context. Each kind of source gets a
- * copy of its functions for that, of which there are but a few.
+ * Sources: what was done before one was attached, and what glib does for that,
+ * is known when it is dispatched, whichever thread runs the context and however
+ * soon. Each kind of source gets a copy of its functions for that, of which
+ * there are but a few. A lock for each source would be the thing; one for some
+ * of them orders little more.
  */
 #define SOURCE_KINDS_MAX 64
+#define SOURCE_LOCKS 61
 
 typedef struct SourceKind {
     GSourceFuncs funcs;
     const GSourceFuncs *of_glib;
 } SourceKind;
 
+static pthread_mutex_t source_locks[SOURCE_LOCKS] = {
+    [0 ... SOURCE_LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER,
+};
+
+static pthread_mutex_t *lock_of(const GSource *source)
+{
+    return &source_locks[(uintptr_t)source / 16 % SOURCE_LOCKS];
+}
+
+/* glib holds no lock of its own here, and we none while it dispatches. */
 static gboolean source_dispatch(GSource *source, GSourceFunc fn, gpointer data)
 {
-    const SourceKind *kind = (const SourceKind *)source->source_funcs;
+    const SourceKind *kind;
 
-    __tsan_acquire(source);
+    pthread_mutex_lock(lock_of(source));
+    kind = (const SourceKind *)source->source_funcs;
+    pthread_mutex_unlock(lock_of(source));
     return kind->of_glib->dispatch(source, fn, data);
 }
 
@@ -219,8 +234,11 @@ guint g_source_attach(GSource *source, GMainContext *context)
 {
     guint (*of_glib)(GSource *, GMainContext *) =
         dlsym(RTLD_NEXT, "g_source_attach");
+    guint id;
 
+    pthread_mutex_lock(lock_of(source));
     source->source_funcs = (GSourceFuncs *)known_kind(source->source_funcs);
-    __tsan_release(source);
-    return of_glib(source, context);
+    id = of_glib(source, context);
+    pthread_mutex_unlock(lock_of(source));
+    return id;
 }
