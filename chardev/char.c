@@ -404,12 +404,9 @@ bool chardev_is_attached(const Chardev *chr)
     return chr->front != NULL;
 }
 
-void chardev_set_context(Chardev *chr, GMainContext *context)
+/* Has chr->context serve it instead of whatever did. */
+static void serve(Chardev *chr)
 {
-    if (chr->ops->main_only) {
-        return;
-    }
-    chr->context = context ? context : chr->set->context;
     if (chr->ops->context_changed) {
         chr->ops->context_changed(chr);
     }
@@ -421,6 +418,60 @@ void chardev_set_context(Chardev *chr, GMainContext *context)
     }
     g_mutex_unlock(&chr->lock);
     schedule_opened(chr);
+}
+
+typedef struct Move {
+    Chardev *chr;
+    GMutex lock;
+    GCond cond;
+    bool done;                  /* under lock */
+} Move;
+
+static gboolean serve_there(gpointer opaque)
+{
+    Move *move = opaque;
+
+    serve(move->chr);
+    g_mutex_lock(&move->lock);
+    move->done = true;
+    g_cond_signal(&move->cond);
+    g_mutex_unlock(&move->lock);
+    return G_SOURCE_REMOVE;
+}
+
+/* The context's thread does it: who did it here would race with it. */
+static void serve_in_its_thread(Chardev *chr)
+{
+    GSource *source = g_idle_source_new();
+    Move move = { .chr = chr };
+
+    g_mutex_init(&move.lock);
+    g_cond_init(&move.cond);
+    g_source_set_priority(source, G_PRIORITY_HIGH);
+    g_source_set_callback(source, serve_there, &move, NULL);
+    g_source_attach(source, chr->context);
+    g_mutex_lock(&move.lock);
+    while (!move.done) {
+        g_cond_wait(&move.cond, &move.lock);
+    }
+    g_mutex_unlock(&move.lock);
+    g_source_unref(source);
+    g_mutex_clear(&move.lock);
+    g_cond_clear(&move.cond);
+}
+
+void chardev_set_context(Chardev *chr, GMainContext *context)
+{
+    if (chr->ops->main_only) {
+        return;
+    }
+    chr->context = context ? context : chr->set->context;
+    if (g_main_context_acquire(chr->context)) {
+        serve(chr);
+        g_main_context_release(chr->context);
+    } else {
+        serve_in_its_thread(chr);
+    }
 }
 
 int chardev_take_fd(Chardev *chr)

@@ -72,6 +72,8 @@ bool chardev_is_attached(const Chardev *chr);
 /*
  * Which main context serves the chardev's input from now on; the default is
  * the Vm's. With another, callbacks come without the big lock (monitors).
+ * Called by the thread of the context that has served it so far; waits for the
+ * thread of the new one if that runs, which must not wait for the caller.
  */
 void chardev_set_context(Chardev *chr, GMainContext *context);
 

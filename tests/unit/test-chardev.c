@@ -570,6 +570,48 @@ static void test_context(Fixture *f, gconstpointer data)
     g_assert_cmpstr(f->front.events->str, ==, "OC");
 }
 
+static gpointer run_loop(gpointer opaque)
+{
+    g_main_loop_run(opaque);
+    return NULL;
+}
+
+static gboolean quit_loop(gpointer opaque)
+{
+    g_main_loop_quit(opaque);
+    return G_SOURCE_REMOVE;
+}
+
+/* ... by a thread that runs already, and a client that comes just then. */
+static void test_context_of_thread(Fixture *f, gconstpointer data)
+{
+    Chardev *chr = add(f, "socket,id=c,path=@/s,server=on,wait=off");
+
+    (void)data;
+    attach(chr, &f->front);
+    for (int i = 0; i < 100; i++) {
+        g_autoptr(GMainContext) other = g_main_context_new();
+        g_autoptr(GMainLoop) loop = g_main_loop_new(other, FALSE);
+        GThread *thread = g_thread_new("other", run_loop, loop);
+        int fd = connect_to(f, "s");
+
+        put(fd, "x");
+        while (!g_main_loop_is_running(loop)) {
+        }
+        chardev_set_context(chr, other);
+        close(fd);
+        /* Less urgent than the client, so it comes after all of that. */
+        g_main_context_invoke_full(other, G_PRIORITY_LOW, quit_loop, loop,
+                                   NULL);
+        g_thread_join(thread);
+        chardev_set_context(chr, NULL);
+        g_assert_cmpstr(f->front.events->str, ==, "OC");
+        g_assert_cmpstr(f->front.in->str, ==, "x");
+        g_string_truncate(f->front.events, 0);
+        g_string_truncate(f->front.in, 0);
+    }
+}
+
 static void test_null(Fixture *f, gconstpointer data)
 {
     Chardev *chr = add(f, "null,id=c");
@@ -651,6 +693,7 @@ int main(int argc, char **argv)
     ADD("pty", test_pty);
     ADD("mux", test_mux);
     ADD("context", test_context);
+    ADD("context-of-thread", test_context_of_thread);
     ADD("null", test_null);
     g_test_add_func("/chardev/parse", test_parse);
     return g_test_run();
