@@ -204,6 +204,7 @@ static gboolean source_dispatch(GSource *source, GSourceFunc fn, gpointer data)
     pthread_mutex_lock(lock_of(source));
     kind = (const SourceKind *)source->source_funcs;
     pthread_mutex_unlock(lock_of(source));
+    __tsan_acquire(g_source_get_context(source));
     return kind->of_glib->dispatch(source, fn, data);
 }
 
@@ -241,4 +242,14 @@ guint g_source_attach(GSource *source, GMainContext *context)
     id = of_glib(source, context);
     pthread_mutex_unlock(lock_of(source));
     return id;
+}
+
+/* What was done while a thread had the context is known to the next one. */
+void g_main_context_release(GMainContext *context)
+{
+    void (*of_glib)(GMainContext *) =
+        dlsym(RTLD_NEXT, "g_main_context_release");
+
+    __tsan_release(context);
+    of_glib(context);
 }
