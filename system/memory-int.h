@@ -41,6 +41,10 @@ struct Memory {
     void (*vcpu_barrier)(void *opaque);
     void *vcpu_opaque;
 
+    /* The incoming thread while there is one, then the main thread */
+    void (*pager_release)(void *opaque);
+    void *pager_opaque;
+
     /* Atomic: bit n is set while log[n] is active */
     uint32_t active_logs;
 

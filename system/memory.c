@@ -60,8 +60,18 @@ static void block_free(RamBlock *rb)
     g_free(rb);
 }
 
+void memory_set_pager(Memory *mem, void (*release)(void *opaque),
+                      void *opaque)
+{
+    mem->pager_release = release;
+    mem->pager_opaque = opaque;
+}
+
 void memory_free(Memory *mem)
 {
+    if (mem->pager_release) {
+        mem->pager_release(mem->pager_opaque);
+    }
     dirty_cleanup(mem);
     for (unsigned i = 0; i < mem->blocks; i++) {
         block_free(mem->block[i]);

@@ -77,6 +77,15 @@ Memory *memory_new(void);
 void memory_free(Memory *mem);
 
 /*
+ * Who fills pages when they are touched (a load that the guest does not wait
+ * for): memory_free() calls @release before anything is unmapped, when nobody
+ * can be waiting for a page any more. NULL: there is nobody. Incoming thread,
+ * or the main thread at the end.
+ */
+void memory_set_pager(Memory *mem, void (*release)(void *opaque),
+                      void *opaque);
+
+/*
  * A new block called @id. Memory is reserved when touched, not now, unless
  * prealloc or the file is one of huge pages. Main thread, before the vCPUs
  * run. backing->fd is the block's, also if it could not be made. It is
