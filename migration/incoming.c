@@ -81,6 +81,75 @@ static const LoadVMOps load_ops = {
     .section_loaded = on_section_loaded,
 };
 
+/* ---- pages that come when they are touched ---- */
+
+/*
+ * The guest runs, and a part of its memory does not exist any more. Whoever
+ * touches it waits for ever, maybe with the big lock, so that nothing can be
+ * ended in an orderly way; and nothing may go on with other memory than its
+ * own. The file is as it was: the guest can be started from it again.
+ */
+static void pages_lost(void *opaque, Error *err)
+{
+    (void)opaque;
+    error_report("the guest's memory cannot be loaded any more, and it ends: "
+                 "%s", err->message);
+    _exit(1);
+}
+
+/* Big lock held. */
+static bool take_pages(void *opaque, struct MappedRam *layout, Error **errp)
+{
+    MigIn *in = opaque;
+    Migration *m = in->m;
+    FastLoadConfig config = {
+        .memory = m->vm->memory,
+        .sys = m->uffd_sys,
+        .clock = m->clock,
+        .ch = in->end.ch,
+        .lost = pages_lost,
+    };
+    FastLoad *fast = fast_load_start(&config, layout, errp);
+
+    g_mutex_lock(&m->lock);
+    in->fast = fast;
+    g_mutex_unlock(&m->lock);
+    return fast != NULL;
+}
+
+/* Its numbers stay. */
+static void end_fast_load(MigIn *in)
+{
+    FastLoad *fast = in->fast;
+
+    if (!fast) {
+        return;
+    }
+    g_mutex_lock(&in->m->lock);
+    fast_load_get_stats(fast, &in->fast_stats);
+    in->has_fast_stats = true;
+    in->fast = NULL;
+    in->pages_follow = false;
+    g_mutex_unlock(&in->m->lock);
+    fast_load_free(fast);
+}
+
+/*
+ * The guest runs. If the program ends before all is there, pages still come
+ * until nobody is left who could touch one.
+ */
+static bool load_rest(MigIn *in, Error **errp)
+{
+    if (!in->fast) {
+        return true;
+    }
+    if (!fast_load_run(in->fast, errp)) {
+        return false;
+    }
+    end_fast_load(in);
+    return true;
+}
+
 /* ---- taking over ---- */
 
 /*
@@ -118,6 +187,24 @@ static RunState first_state(MigIn *in)
                                                   : RUN_STATE_RUNNING;
 }
 
+/* From here on the guest may need what is not there yet. Big lock held. */
+static bool commit_fast_load(MigIn *in, Error **errp)
+{
+    Migration *m = in->m;
+
+    if (!in->fast) {
+        return true;
+    }
+    if (!fast_load_commit(in->fast, errp)) {
+        return false;
+    }
+    g_mutex_lock(&m->lock);
+    in->pages_follow = true;
+    g_mutex_unlock(&m->lock);
+    migration_set_any(m, &m->in_status, MIGRATION_STATUS_POSTCOPY_ACTIVE);
+    return true;
+}
+
 /* Big lock held. Says so, then runs: an error means that it does not run. */
 static bool take_over(MigIn *in, LoadVM *lv, Error **errp)
 {
@@ -132,7 +219,7 @@ static bool take_over(MigIn *in, LoadVM *lv, Error **errp)
     if (state == RUN_STATE_RUNNING && !holdings_take(vm, errp)) {
         return false;
     }
-    if (!source_is_there(in, errp) ||
+    if (!commit_fast_load(in, errp) || !source_is_there(in, errp) ||
         (state == RUN_STATE_RUNNING && !loadvm_take_over(lv, errp)) ||
         (in->rp_open &&
          !return_path_send(in->end.ch, MIG_RP_MSG_SHUT, 0, errp))) {
@@ -156,6 +243,10 @@ static bool load(MigIn *in, Error **errp)
     LoadVM *lv;
     bool ok, cancelled;
 
+    if (migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM)) {
+        ram.take_pages = take_pages;
+        ram.opaque = in;
+    }
     vm_lock(m->vm);
     ram_set_options(m->ram, &ram);
     vm_unlock(m->vm);
@@ -181,7 +272,10 @@ static bool load(MigIn *in, Error **errp)
     vm_lock(m->vm);
     loadvm_free(lv);
     vm_unlock(m->vm);
-    return ok;
+    if (!ok) {
+        end_fast_load(in);
+    }
+    return ok && load_rest(in, errp);
 }
 
 /* ---- the thread ---- */
@@ -284,7 +378,9 @@ void incoming_cancel(MigIn *in)
 
     g_mutex_lock(&m->lock);
     in->cancelled = true;
-    if (in->ch) {
+    if (in->pages_follow) {
+        fast_load_stop(in->fast);
+    } else if (in->ch) {
         io_channel_shutdown(in->ch, IO_SHUTDOWN_BOTH);
     }
     g_mutex_unlock(&m->lock);

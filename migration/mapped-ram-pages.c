@@ -178,7 +178,10 @@ bool mapped_ram_load_pages(Ram *ram, MigStream *s, bool mark_dirty,
     for (unsigned i = 0; i < RAM_BLOCKS_MAX; i++) {
         const MappedBlock *mb = &ram->load_mapped->block[i];
 
-        if (mb->rb && !load_block(ram, s, mb, mark_dirty, errp)) {
+        /* Somebody else takes them? But for those that are compared. */
+        if (mb->rb &&
+            (!ram->options.take_pages || ram_block_is_unwritable(mb->rb)) &&
+            !load_block(ram, s, mb, mark_dirty, errp)) {
             return false;
         }
     }

@@ -148,6 +148,30 @@ static void print_switchover(GString *out, const MigrationSwitchover *so)
     }
 }
 
+static void print_fast_load(GString *out, const MigrationInfo *info)
+{
+    const MigrationFastLoad *fl = info->fast_load;
+    unsigned n = 0;
+
+    g_string_append_printf(out, "Fast load (pages): total=%" PRIu64
+                           ", fault=%" PRIu64 ", eager=%" PRIu64
+                           ", zero_faults=%" PRIu64 "\n", fl->total_pages,
+                           fl->fault_pages, fl->eager_pages, fl->zero_faults);
+    if (info->has_postcopy_latency) {
+        g_string_append_printf(out, "Fault latency (us): faults=%" PRIu64
+                               ", average=%.3f, max=%.3f\n", fl->faults,
+                               (double)info->postcopy_latency / 1e3,
+                               (double)fl->latency_max / 1e3);
+    }
+    for (uint64List *l = info->postcopy_latency_dist; l; l = l->next, n++) {
+        if (l->value) {
+            g_string_append_printf(out, "  %" PRIu64 " to %" PRIu64 ": %"
+                                   PRIu64 "\n", n ? UINT64_C(1) << n : 0,
+                                   UINT64_C(2) << n, l->value);
+        }
+    }
+}
+
 static void print_caps(Migration *m, GString *out, const char *indent)
 {
     for (int i = 0; i < MIGRATION_CAPABILITY__MAX; i++) {
@@ -159,11 +183,8 @@ static void print_caps(Migration *m, GString *out, const char *indent)
 
 static void print_params(Migration *m, GString *out, const char *indent)
 {
-    MigOptions options;
+    MigOptions options = migration_options(m);
 
-    g_mutex_lock(&m->lock);
-    options = m->options;
-    g_mutex_unlock(&m->lock);
     for (int i = 0; i < MIG_PARAM__MAX; i++) {
         g_autofree char *text = mig_options_param_text(&options, i);
         const MigParamInfo *info = &mig_param_info[i];
@@ -198,6 +219,9 @@ static void hmp_info_migrate(Vm *vm, char **args, GString *out)
     print_devices(out, info);
     if (info->switchover) {
         print_switchover(out, info->switchover);
+    }
+    if (info->fast_load) {
+        print_fast_load(out, info);
     }
 }
 
@@ -280,16 +304,13 @@ static void hmp_set(Vm *vm, char **args, GString *out, const char *command,
                                 Error **errp))
 {
     Migration *m = vm->migration;
-    bool running = migration_is_running(vm);
+    MigOptions next = migration_options(m);
     Error *err = NULL;
 
     if (!args[0] || !args[1] || args[2]) {
         error_setg(&err, "%s expects a name and a value", command);
-    } else {
-        g_mutex_lock(&m->lock);
-        set(&m->options, args[0], args[1], running, &err);
-        g_mutex_unlock(&m->lock);
-        migration_kick(m);
+    } else if (set(&next, args[0], args[1], migration_is_running(vm), &err)) {
+        migration_set_options(m, &next, &err);
     }
     hmp_error(out, err);
 }

@@ -181,14 +181,55 @@ static void fill_out(Migration *m, MigOut *out, const OutView *view,
     }
 }
 
+static void fill_fast_load(MigrationInfo *info, const FastLoadStats *stats)
+{
+    MigrationFastLoad *fl = info->fast_load = g_new0(MigrationFastLoad, 1);
+    uint64List **tail = &info->postcopy_latency_dist;
+    const UffdStats *faults = &stats->faults;
+
+    fl->total_pages = stats->total_pages;
+    fl->fault_pages = stats->fault_pages;
+    fl->eager_pages = stats->eager_pages;
+    fl->zero_faults = stats->zero_faults;
+    fl->faults = faults->faults;
+    if (faults->faults == 0) {
+        return;
+    }
+    fl->has_latency_max = true;
+    fl->latency_max = faults->latency_max_ns;
+    info->has_postcopy_latency = true;
+    info->postcopy_latency = faults->latency_ns / faults->faults;
+    info->has_postcopy_latency_dist = true;
+    for (unsigned i = 0; i < UFFD_LATENCY_BUCKETS; i++) {
+        QAPI_LIST_APPEND(tail, faults->buckets[i]);
+    }
+}
+
+/* Lock held. False: there is no such load. */
+static bool view_fast_load(MigIn *in, FastLoadStats *stats)
+{
+    if (in && in->fast) {
+        fast_load_get_stats(in->fast, stats);
+        return true;
+    }
+    if (in && in->has_fast_stats) {
+        *stats = in->fast_stats;
+        return true;
+    }
+    return false;
+}
+
 MigrationInfo *migration_info(Migration *m)
 {
     MigrationInfo *info = g_new0(MigrationInfo, 1);
     SocketAddressList **tail = &info->socket_address;
     unsigned throttle = cpus_get_throttle(m->vm);
+    FastLoadStats fast;
     OutView view;
+    bool is_fast;
 
     g_mutex_lock(&m->lock);
+    is_fast = view_fast_load(m->in, &fast);
     if (m->in_status != MIGRATION_STATUS_NONE) {
         info->has_status = true;
         info->status = m->in_status;
@@ -207,6 +248,9 @@ MigrationInfo *migration_info(Migration *m)
 
     if (m->out) {
         fill_out(m, m->out, &view, info);
+    }
+    if (is_fast) {
+        fill_fast_load(info, &fast);
     }
     if (throttle) {
         info->has_cpu_throttle_percentage = true;

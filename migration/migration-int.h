@@ -14,6 +14,7 @@
 #include "migration/ack.h"
 #include "migration/channel.h"
 #include "migration/clockstate.h"
+#include "migration/fast-load.h"
 #include "migration/globalstate.h"
 #include "migration/iterate.h"
 #include "migration/options.h"
@@ -43,6 +44,7 @@ struct Migration {
     ClockState *clockstate;
     MigPending *pending;
     MigPredictor *predictor;
+    const UffdSys *uffd_sys;    /* the host's, unless a test has its own */
 
     /* Big lock */
     MigOut *out;                /* the present attempt, or the last; or NULL */
@@ -140,7 +142,13 @@ struct MigIn {
     MigStream *stream;
     bool rp_open;               /* the source wants answers */
 
+    /* The incoming thread writes, under lock; it reads without */
+    FastLoad *fast;             /* pages come when touched; or NULL */
+
     /* Under lock */
+    bool pages_follow;          /* the guest runs, and fast is still needed */
+    bool has_fast_stats;
+    FastLoadStats fast_stats;   /* when it is over */
     IoChannel *ch;
     SocketAddress *local;       /* where it listens */
     unsigned acks_due;          /* marks loaded, not yet answered */
@@ -169,6 +177,8 @@ bool migration_set_any(Migration *m, MigrationStatus *status,
                        MigrationStatus to);
 MigrationStatus migration_status(Migration *m, const MigrationStatus *status);
 
+/* As they are now. */
+MigOptions migration_options(Migration *m);
 uint64_t migration_param(Migration *m, MigParam param);
 bool migration_cap(Migration *m, MigrationCapability cap);
 
@@ -182,8 +192,15 @@ bool migration_check_possible(Migration *m, Error **errp);
 SaveVMConfig migration_savevm_config(Migration *m);
 /* What the settings mean for guest memory. */
 RamOptions migration_ram_options(Migration *m);
-/* Whether the capabilities that are on can do with @end. */
-bool migration_check_end(Migration *m, const MigEnd *end, Error **errp);
+/* Whether the capabilities that are on can do with @end. Big lock. */
+bool migration_check_end(Migration *m, const MigEnd *end, bool incoming,
+                         Error **errp);
+/*
+ * Takes @next for the settings, if the host can do what is new in it. Main
+ * loop, big lock.
+ */
+bool migration_set_options(Migration *m, const MigOptions *next,
+                           Error **errp);
 
 /* ---- outgoing.c ---- */
 

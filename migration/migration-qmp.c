@@ -28,7 +28,7 @@ bool qmp_migrate(Vm *vm, const char *uri, bool has_channels,
         return false;
     }
     if (!mig_transport_of(addr)->open_output(vm, &addr, &end, errp) ||
-        !migration_check_end(m, &end, errp)) {
+        !migration_check_end(m, &end, false, errp)) {
         mig_end_clear(&end);
         return false;
     }
@@ -46,7 +46,7 @@ bool migration_start_incoming(Migration *m, MigrationAddress *addr_taken,
         return false;
     }
     if (!mig_transport_of(addr)->open_input(m->vm, &addr, &end, errp) ||
-        !migration_check_end(m, &end, errp)) {
+        !migration_check_end(m, &end, true, errp)) {
         mig_end_clear(&end);
         return false;
     }
@@ -130,12 +130,11 @@ bool qmp_migrate_set_capabilities(Vm *vm,
                                   Error **errp)
 {
     Migration *m = vm->migration;
-    bool running = migration_is_running(vm), ok;
+    MigOptions next = migration_options(m);
 
-    g_mutex_lock(&m->lock);
-    ok = mig_options_set_caps(&m->options, capabilities, running, errp);
-    g_mutex_unlock(&m->lock);
-    return ok;
+    return mig_options_set_caps(&next, capabilities, migration_is_running(vm),
+                                errp) &&
+           migration_set_options(m, &next, errp);
 }
 
 bool qmp_query_migrate_capabilities(Vm *vm,
@@ -155,15 +154,11 @@ bool qmp_migrate_set_parameters(Vm *vm, MigrationParameters *arg,
                                 Error **errp)
 {
     Migration *m = vm->migration;
-    bool running = migration_is_running(vm), ok;
+    MigOptions next = migration_options(m);
 
-    g_mutex_lock(&m->lock);
-    ok = mig_options_set_params(&m->options, arg, running, errp);
-    g_mutex_unlock(&m->lock);
-    if (ok) {
-        migration_kick(m);
-    }
-    return ok;
+    return mig_options_set_params(&next, arg, migration_is_running(vm),
+                                  errp) &&
+           migration_set_options(m, &next, errp);
 }
 
 bool qmp_query_migrate_parameters(Vm *vm, MigrationParameters **ret,

@@ -39,6 +39,7 @@ Migration *migration_new(Vm *vm, Clock *clock)
     mig_options_init(&m->options);
     m->pending = mig_pending_new(clock);
     m->predictor = mig_predictor_new();
+    m->uffd_sys = uffd_sys_host();
     m->blockers = g_array_new(FALSE, FALSE, sizeof(MigBlocker));
     g_array_set_clear_func(m->blockers, blocker_clear);
     m->globalstate = globalstate_new(vm);
@@ -150,6 +151,16 @@ bool migration_is_running(Vm *vm)
 
 /* ---- settings ---- */
 
+MigOptions migration_options(Migration *m)
+{
+    MigOptions options;
+
+    g_mutex_lock(&m->lock);
+    options = m->options;
+    g_mutex_unlock(&m->lock);
+    return options;
+}
+
 uint64_t migration_param(Migration *m, MigParam param)
 {
     uint64_t val;
@@ -206,15 +217,47 @@ RamOptions migration_ram_options(Migration *m)
     };
 }
 
-bool migration_check_end(Migration *m, const MigEnd *end, Error **errp)
+bool migration_check_end(Migration *m, const MigEnd *end, bool incoming,
+                         Error **errp)
 {
-    if (migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM) &&
-        !(end->ch && end->ch->features & IO_FEATURE_SEEKABLE)) {
+    bool mapped_ram = migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM);
+
+    if (migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM)) {
+        if (!incoming || !mapped_ram) {
+            error_setg(errp, "capability 'postcopy-ram' is on: it is for the "
+                       "destination alone, and for files with capability "
+                       "'mapped-ram'; %s",
+                       incoming ? "'mapped-ram' is off"
+                                : "nothing can be sent with it");
+            return false;
+        }
+        if (!fast_load_check(m->uffd_sys, m->vm->memory, errp)) {
+            error_prepend(errp, "capability 'postcopy-ram': ");
+            return false;
+        }
+    }
+    if (mapped_ram && !(end->ch && end->ch->features & IO_FEATURE_SEEKABLE)) {
         error_setg(errp, "capability 'mapped-ram' is on: memory needs a "
                    "regular file (file:PATH), and %s%s has no positions",
                    end->ch ? "" : "a socket", end->ch ? end->ch->name : "");
         return false;
     }
+    return true;
+}
+
+bool migration_set_options(Migration *m, const MigOptions *next,
+                           Error **errp)
+{
+    if (next->caps[MIGRATION_CAPABILITY_POSTCOPY_RAM] &&
+        !migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM) &&
+        !fast_load_check(m->uffd_sys, m->vm->memory, errp)) {
+        error_prepend(errp, "capability 'postcopy-ram': ");
+        return false;
+    }
+    g_mutex_lock(&m->lock);
+    m->options = *next;
+    g_mutex_unlock(&m->lock);
+    migration_kick(m);
     return true;
 }
 

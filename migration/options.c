@@ -30,6 +30,8 @@ const MigCapInfo mig_cap_info[MIGRATION_CAPABILITY__MAX] = {
         false, "wait until devices' first data are loaded (needs return-path)" },
     [MIGRATION_CAPABILITY_MAPPED_RAM] = {
         false, "give each page of memory a fixed place in a file" },
+    [MIGRATION_CAPABILITY_POSTCOPY_RAM] = {
+        false, "destination of a mapped-ram file: run before memory is there" },
 };
 
 const MigParamInfo mig_param_info[MIG_PARAM__MAX] = {

@@ -68,7 +68,7 @@ bool ram_block_is_unwritable(const RamBlock *rb);
  * stream fails, the rate is used up or it is @end_ns (-1: neither of these).
  */
 void mapped_ram_send_pages(Ram *ram, MigStream *s, int64_t end_ns);
-/* All pages of the checked layout into guest memory. */
+/* All pages of the checked layout that nobody takes, into guest memory. */
 bool mapped_ram_load_pages(Ram *ram, MigStream *s, bool mark_dirty,
                            Error **errp);
 

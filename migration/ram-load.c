@@ -92,6 +92,22 @@ static bool load_block_entry(Ram *ram, MigStream *s, uint64_t *left,
            mapped_ram_get_header(ram->load_mapped, s, rb, errp);
 }
 
+static bool load_mapped_pages(Ram *ram, MigStream *s, bool mark_dirty,
+                              Error **errp)
+{
+    MappedRam *mr = ram->load_mapped;
+
+    if (!mapped_ram_get_bitmaps(mr, s, errp) ||
+        !mapped_ram_load_pages(ram, s, mark_dirty, errp)) {
+        return false;
+    }
+    if (ram->options.take_pages) {
+        ram->load_mapped = NULL;
+        return ram->options.take_pages(ram->options.opaque, mr, errp);
+    }
+    return true;
+}
+
 static bool load_block_list(Ram *ram, MigStream *s, uint64_t total,
                             bool mark_dirty, Error **errp)
 {
@@ -115,9 +131,7 @@ static bool load_block_list(Ram *ram, MigStream *s, uint64_t total,
     }
     ram->blocks_listed = true;
     /* Every header has been found right: now memory may be touched. */
-    return !ram->load_mapped ||
-           (mapped_ram_get_bitmaps(ram->load_mapped, s, errp) &&
-            mapped_ram_load_pages(ram, s, mark_dirty, errp));
+    return !ram->load_mapped || load_mapped_pages(ram, s, mark_dirty, errp);
 }
 
 /* ---- pages ---- */
@@ -199,7 +213,7 @@ static const RamBlock *page_block(Ram *ram, MigStream *s, uint64_t offset,
         mig_stream_fail(s, errp, "a page before the list of RAM blocks");
         return NULL;
     }
-    if (ram->load_mapped) {
+    if (ram->options.mapped_ram) {
         mig_stream_fail(s, errp, "a page in the stream, where capability "
                         "'mapped-ram' has its place outside");
         return NULL;

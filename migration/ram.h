@@ -12,6 +12,7 @@
 #include "util/clock.h"
 
 typedef struct Ram Ram;
+struct MappedRam;
 
 /*
  * Registers section "ram" for all migratable blocks of @vm. @clock times the
@@ -26,6 +27,13 @@ void ram_free(Ram *ram);
 typedef struct RamOptions {
     bool detect_zero_pages;     /* zero-page-detection is not "none" */
     bool mapped_ram;            /* capability mapped-ram; loading, too */
+    /*
+     * Loading with mapped_ram: takes the layout, which has been checked, over
+     * and sees to its pages. NULL: they are loaded at once. Incoming thread,
+     * big lock held.
+     */
+    bool (*take_pages)(void *opaque, struct MappedRam *layout, Error **errp);
+    void *opaque;
 } RamOptions;
 void ram_set_options(Ram *ram, const RamOptions *options);
 

@@ -17,7 +17,10 @@ static const StatusMoves status_moves[MIGRATION_STATUS__MAX] = {
     /* Nothing to undo yet: it may fail at once. */
     [MIGRATION_STATUS_SETUP] = { true, BIT(ACTIVE) | BIT(FAILED) | BREAKS },
     [MIGRATION_STATUS_ACTIVE] = {
-        true, BIT(PRE_SWITCHOVER) | BIT(DEVICE) | BIT(COMPLETED) | BREAKS },
+        true, BIT(PRE_SWITCHOVER) | BIT(DEVICE) | BIT(POSTCOPY_ACTIVE) |
+              BIT(COMPLETED) | BREAKS },
+    /* The guest runs at the destination. */
+    [MIGRATION_STATUS_POSTCOPY_ACTIVE] = { true, BIT(COMPLETED) | BREAKS },
     [MIGRATION_STATUS_PRE_SWITCHOVER] = { true, BIT(DEVICE) | BREAKS },
     [MIGRATION_STATUS_DEVICE] = { true, BIT(COMPLETED) | BREAKS },
     [MIGRATION_STATUS_CANCELLING] = { true, BIT(CANCELLED) },

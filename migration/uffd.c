@@ -50,12 +50,13 @@ struct Uffd {
     int fd;
     int stop_fd;                /* eventfd: ends the thread */
     bool can_zero[RAM_BLOCKS_MAX];      /* by RamBlock.index */
-    unsigned registered;        /* of the blocks, the first so many */
     uint64_t buffer_bytes;
     uint8_t *buffers;           /* of all channels, 0 first; read-only: zeros
                                    come after the last one */
     uint64_t mapped_bytes;
     GThread *thread;
+
+    unsigned registered;        /* of the blocks, the first so many; atomic */
 
     GMutex lock;
     /* Under lock */
@@ -380,7 +381,7 @@ static gpointer fault_main(gpointer opaque)
         }
         ok = read_and_serve(u, &err);
     }
-    u->handler->failed(u->opaque, err);
+    u->handler->failed(u->opaque, u, err);
     return NULL;
 }
 
@@ -442,9 +443,12 @@ static bool register_block(Uffd *u, const RamBlock *rb, Error **errp)
     return true;
 }
 
-static void unregister_all(Uffd *u)
+void uffd_release(Uffd *u)
 {
-    for (unsigned i = 0; i < u->registered; i++) {
+    unsigned registered = __atomic_exchange_n(&u->registered, 0,
+                                              __ATOMIC_ACQ_REL);
+
+    for (unsigned i = 0; i < registered; i++) {
         const RamBlock *rb = u->blocks.rb[i];
         struct uffdio_range range = { (uintptr_t)rb->host, rb->backing.size };
 
@@ -453,7 +457,6 @@ static void unregister_all(Uffd *u)
                         rb->id, g_strerror(errno));
         }
     }
-    u->registered = 0;
 }
 
 /* A buffer for each channel, and one of zeros, which nobody writes. */
@@ -538,7 +541,7 @@ void uffd_free(Uffd *u)
         }
         g_thread_join(u->thread);
     }
-    unregister_all(u);
+    uffd_release(u);
     if (u->fd >= 0) {
         u->sys->close(u->sys, u->fd);
     }

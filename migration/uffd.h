@@ -3,7 +3,7 @@
  * userfaultfd, once: pages of guest memory that come when they are touched.
  * One object opens the descriptor, registers memory, runs the thread that
  * hears of faults, and puts pages in place; what a page is made of is a
- * handler's. docs/devel/migration-uffd.rst says which thread may wait for which.
+ * handler's. Which thread may wait for which: docs/devel/migration-uffd.rst.
  *
  * Neither this nor a handler may take the big lock, or any lock that somebody
  * holds who touches guest memory, or touch guest memory: who waits for a page
@@ -84,7 +84,7 @@ typedef struct UffdHandler {
      * Once: fault() has failed, or the descriptor has. The thread serves
      * nobody from here on, who waits goes on waiting. Takes @err.
      */
-    void (*failed)(void *opaque, Error *err);
+    void (*failed)(void *opaque, Uffd *u, Error *err);
     void *opaque;
 } UffdHandler;
 
@@ -106,6 +106,12 @@ typedef struct UffdIncoming {
 Uffd *uffd_setup_incoming(const UffdIncoming *incoming,
                           const UffdHandler *handler, unsigned channels,
                           Error **errp);
+
+/*
+ * Takes the registration back, so that whoever waits goes on, and a page
+ * without contents is zero. Any thread, the fault thread too.
+ */
+void uffd_release(Uffd *u);
 
 /*
  * Ends: joins the thread and takes the registration back. Whoever still waits

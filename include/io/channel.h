@@ -45,7 +45,10 @@ typedef struct IoChannelOps {
                      Error **errp);
     ssize_t (*writev)(IoChannel *ch, const struct iovec *iov, size_t n,
                       Error **errp);
-    /* At a position of the file, in bytes. NULL: not seekable. */
+    /*
+     * At a position of the file, in bytes. Any number of threads at a time.
+     * NULL: not seekable.
+     */
     ssize_t (*preadv)(IoChannel *ch, const struct iovec *iov, size_t n,
                       uint64_t pos, Error **errp);
     ssize_t (*pwritev)(IoChannel *ch, const struct iovec *iov, size_t n,

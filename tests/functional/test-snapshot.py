@@ -195,6 +195,164 @@ class MappedRam(Snapshots):
                       dst.wait_migration('failed')['error-desc'])
 
 
+FAST = ('events', 'mapped-ram', 'postcopy-ram')
+
+
+class FastLoad(Snapshots):
+    """The guest runs before its memory is there."""
+
+    def check_all(self, src, dst):
+        """Every page is as it was saved, but for those the guest has written:
+        their counters have gone on in order."""
+        dst.command('stop')
+        self.check_counters(dst)
+        was, now = src.counters()[0], dst.counters()[0]
+        self.assertTrue(all(new >= old for old, new in zip(was, now)))
+        end = AREA_START + (AREA_MIB << 20)
+        old, new = src.ram.read_bytes(), dst.ram.read_bytes()
+        # Outside the area are the program, its stack and nothing.
+        self.assertEqual(old[end:], new[end:])
+        for page in range(AREA_START, end, harness.PAGE):
+            self.assertEqual(old[page + 8:page + harness.PAGE - 8],
+                             new[page + 8:page + harness.PAGE - 8], f'page 0x{page:x}')
+
+    def test_runs_at_once(self):
+        src = self.source(pages_per_second=20000)
+        self.save(src)
+        dst = self.destination(caps=FAST)
+        dst.command('migrate-incoming', uri=f'file:{self.file}')
+        info = self.complete(dst)
+        dst.assert_lives(self)
+        statuses = [e['data']['status'] for e in dst.qmp.events if e['event'] == 'MIGRATION']
+        self.assertEqual(statuses, ['setup', 'active', 'postcopy-active', 'completed'])
+        fast = info['fast-load']
+        self.assertGreater(fast['total-pages'], AREA_MIB << 8)
+        self.assertEqual(fast['fault-pages'] + fast['eager-pages'], fast['total-pages'])
+        self.assertGreater(fast['faults'], 0)
+        self.assertEqual(sum(info['postcopy-latency-dist']), fast['faults'])
+        self.assertLessEqual(info['postcopy-latency'], fast['latency-max'])
+        text = dst.command('human-monitor-command', command_line='info migrate -a')
+        self.assertIn(f'Fast load (pages): total={fast["total-pages"]}, ', text)
+        self.assertIn('Fault latency (us): ', text)
+        self.check_all(src, dst)
+
+    def test_paused(self):
+        """Nobody touches anything: all of it comes, byte for byte."""
+        src = self.source()
+        self.save(src)
+        dst = self.destination('-S', '-global', 'migration.mapped-ram=on',
+                               '-global', 'migration.postcopy-ram=on',
+                               incoming=f'file:{self.file}', caps=())
+        self.complete(dst)
+        self.check_same(src, dst)
+        dst.command('cont')
+        dst.assert_lives(self)
+
+    def test_again_and_again(self):
+        """Each is saved at once after it was loaded."""
+        here = self.source(pages_per_second=20000)
+        lines = []
+        for _ in range(8):
+            here.set_caps('postcopy-ram', state=False)
+            self.save(here)
+            lines += harness.counters(here.serial())
+            here.close()
+            here = self.destination(caps=FAST)
+            here.command('migrate-incoming', uri=f'file:{self.file}')
+            self.complete(here)
+            here.assert_lives(self)
+        here.command('stop')
+        self.check_counters(here)
+        lines += harness.counters(here.serial())
+        self.assertEqual(lines, list(range(lines[0], lines[0] + len(lines))))
+
+    def test_death_at_random(self):
+        """Killed or told to quit in the middle: the file serves again."""
+        src = self.source()
+        self.save(src)
+        before = self.file.read_bytes()
+        for i in range(16):
+            dst = self.destination(caps=FAST)
+            dst.command('migrate-incoming', uri=f'file:{self.file}')
+            time.sleep(random.uniform(0, 0.05))
+            if i % 2:
+                dst.process.kill()
+                dst.process.wait()
+            else:
+                dst.process.terminate()
+                self.assertEqual(dst.wait_exit(), 0, dst.output())
+            dst.close()
+        self.assertEqual(self.file.read_bytes(), before)
+        dst = self.destination(caps=FAST)
+        dst.command('migrate-incoming', uri=f'file:{self.file}')
+        self.complete(dst)
+        dst.assert_lives(self)
+        self.check_all(src, dst)
+
+    def test_private_memory(self):
+        """Anonymous memory, checked through the guest itself."""
+        src = self.source(pages_per_second=20000)
+        self.save(src)
+        dst = harness.Machine('-machine', 'virt,memory-backend=mem', '-nodefaults', '-bios',
+                              'none', '-object', f'memory-backend-ram,id=mem,size={RAM}',
+                              '-qtest', f'unix:{self.folder}/qtest,server=on,wait=off',
+                              '-incoming', 'defer')
+        self.addCleanup(dst.close)
+        dst.command('migrate-set-capabilities',
+                    capabilities=[{'capability': name, 'state': True} for name in FAST])
+        dst.command('migrate-incoming', uri=f'file:{self.file}')
+        self.complete(dst)
+        dst.command('stop')
+        qtest = harness.Qtest(f'{self.folder}/qtest')
+        self.addCleanup(qtest.close)
+        self.assertGreaterEqual(harness.check_pattern(qtest, AREA_MIB),
+                                min(src.counters()[0]))
+
+    def test_bad_files(self):
+        """Refused before the guest runs, and the destination lives on."""
+        src = self.source()
+        self.save(src)
+        whole = self.file.read_bytes()
+        at = whole.index(b'\x03mem') + 4 + 8
+        cases = [(whole[:at + 10], 'ended'), (whole[:len(whole) // 2], 'of the file, which has')]
+        for field, value in ((4, 0), (4, 512), (4, 8192), (12, 1), (12, 1 << 63), (20, 512),
+                             (20, 1 << 40), (20, (1 << 64) - 4096)):
+            data = bytearray(whole)
+            data[at + field:at + field + 8] = value.to_bytes(8, 'big')
+            cases.append((bytes(data), "RAM block 'mem'"))
+        # Everything but the devices' states.
+        cases.append((whole[:at // 4096 * 4096 + (1 << 20) + RAM], 'ended'))
+        for data, text in cases:
+            self.file.write_bytes(data)
+            dst = self.destination(caps=FAST)
+            dst.command('migrate-incoming', uri=f'file:{self.file}', exit_on_error=False)
+            self.assertIn(text, dst.wait_migration('failed', 'completed')['error-desc'])
+            self.assertEqual(dst.status(), 'inmigrate')
+            dst.close()
+
+    def test_refusals(self):
+        src = self.source(caps=FAST)
+        dst = self.destination(caps=('postcopy-ram',))
+        for uri in (f'file:{self.file}', f'unix:{self.folder}/sock', 'tcp:127.0.0.1:1'):
+            with self.assertRaisesRegex(harness.QmpError, "'postcopy-ram' is on: it is for the "
+                                        'destination alone'):
+                src.command('migrate', uri=uri)
+            with self.assertRaisesRegex(harness.QmpError, "'mapped-ram' is off"):
+                dst.command('migrate-incoming', uri=uri)
+        dst.set_caps('mapped-ram')
+        with self.assertRaisesRegex(harness.QmpError, 'regular file'):
+            dst.command('migrate-incoming', uri=f'unix:{self.folder}/sock')
+        # Memory of a file on a disk cannot be had so, and it says so when asked.
+        with tempfile.TemporaryDirectory(prefix='godwit-snapshot-', dir='/var/tmp') as folder:
+            disk = Side(folder, 'disk', '-incoming', 'defer', caps=('mapped-ram',))
+            self.addCleanup(disk.close)
+            with self.assertRaisesRegex(harness.QmpError, "'postcopy-ram': RAM block 'mem' is a "
+                                        'file'):
+                disk.set_caps('postcopy-ram')
+            caps = disk.command('query-migrate-capabilities')
+            self.assertIn({'capability': 'postcopy-ram', 'state': False}, caps)
+
+
 harness.need(harness.PATTERN and os.path.exists(harness.PATTERN),
              'no cross compiler for the pattern guest')
 harness.main()

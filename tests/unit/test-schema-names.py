@@ -26,6 +26,7 @@ from qapi.schema import Schema  # noqa: E402
 OWN = {
     'query-migrate.returns.*devices',
     'query-migrate.returns.*switchover',
+    'query-migrate.returns.*fast-load',
 }
 
 # Commands and events that QEMU 11.1 does not have.
