@@ -33,6 +33,7 @@ typedef struct FdChannel {
     bool is_file;               /* never blocks for long; has positions */
     bool writable;
     IoCommand *command;         /* or NULL */
+    int direct_fd;              /* the same file past the cache, or -1 */
 
     /* Atomic: of IoShutdown */
     unsigned shut;
@@ -237,6 +238,19 @@ static bool position_ok(FdChannel *c, uint64_t pos, IoShutdown how,
     return true;
 }
 
+/* Which descriptor takes this: past the cache all has to be aligned. */
+static int fd_for(const FdChannel *c, const struct iovec *iov, size_t n,
+                  uint64_t pos)
+{
+    uint64_t all = pos;
+
+    for (size_t i = 0; i < n; i++) {
+        all |= (uintptr_t)iov[i].iov_base | iov[i].iov_len;
+    }
+    return c->direct_fd >= 0 && all % IO_DIRECT_ALIGN == 0 ? c->direct_fd
+                                                           : c->fd;
+}
+
 static ssize_t fd_preadv(IoChannel *ch, const struct iovec *iov, size_t n,
                          uint64_t pos, Error **errp)
 {
@@ -247,7 +261,7 @@ static ssize_t fd_preadv(IoChannel *ch, const struct iovec *iov, size_t n,
         return -1;
     }
     do {
-        got = preadv(c->fd, iov, (int)n, (off_t)pos);
+        got = preadv(fd_for(c, iov, n, pos), iov, (int)n, (off_t)pos);
     } while (got < 0 && errno == EINTR);
     if (got < 0) {
         error_setg_errno(errp, errno, "cannot read from %s at offset %" PRIu64,
@@ -266,7 +280,7 @@ static ssize_t fd_pwritev(IoChannel *ch, const struct iovec *iov, size_t n,
         return -1;
     }
     do {
-        put = pwritev(c->fd, iov, (int)n, (off_t)pos);
+        put = pwritev(fd_for(c, iov, n, pos), iov, (int)n, (off_t)pos);
     } while (put < 0 && errno == EINTR);
     if (put < 0) {
         error_setg_errno(errp, errno, "cannot write to %s at offset %" PRIu64,
@@ -357,6 +371,9 @@ static void fd_finalize(IoChannel *ch)
     for (int i = 0; i < WAKE_COUNT; i++) {
         close(c->wake[i]);
     }
+    if (c->direct_fd >= 0) {
+        close(c->direct_fd);
+    }
     io_command_free(c->command);
     g_mutex_clear(&c->lock);
 }
@@ -416,6 +433,7 @@ IoChannel *io_channel_new_fd_command(int fd, const char *name,
     io_channel_init(&c->parent, &fd_ops, name);
     g_mutex_init(&c->lock);
     c->fd = fd;
+    c->direct_fd = -1;
     c->command = command;
     c->wake[WAKE_READ] = c->wake[WAKE_WRITE] = -1;
     if (!prepare(c, fd, errp)) {
@@ -454,6 +472,31 @@ bool io_channel_new_pair(IoChannel *ends[2], Error **errp)
     ends[1] = io_channel_new_fd(fds[1], "socket pair", errp);
     if (!ends[1]) {
         io_channel_unref(ends[0]);
+        return false;
+    }
+    return true;
+}
+
+bool io_channel_set_direct(IoChannel *ch, Error **errp)
+{
+    FdChannel *c = (FdChannel *)ch;
+    g_autofree char *path = NULL;
+
+    if (ch->ops != &fd_ops || !c->is_file) {
+        error_setg(errp, "direct I/O needs a regular file, which %s is not",
+                   ch->name);
+        return false;
+    }
+    if (c->direct_fd >= 0) {
+        return true;
+    }
+    /* A descriptor of its own: what is not aligned still goes by the other. */
+    path = g_strdup_printf("/proc/self/fd/%d", c->fd);
+    c->direct_fd = open(path, (fcntl(c->fd, F_GETFL) & O_ACCMODE) | O_DIRECT |
+                        O_CLOEXEC);
+    if (c->direct_fd < 0) {
+        error_setg_errno(errp, errno, "cannot open %s for direct I/O",
+                         ch->name);
         return false;
     }
     return true;

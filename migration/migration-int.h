@@ -192,9 +192,12 @@ bool migration_check_possible(Migration *m, Error **errp);
 SaveVMConfig migration_savevm_config(Migration *m);
 /* What the settings mean for guest memory. */
 RamOptions migration_ram_options(Migration *m);
-/* Whether the capabilities that are on can do with @end. Big lock. */
-bool migration_check_end(Migration *m, const MigEnd *end, bool incoming,
-                         Error **errp);
+/*
+ * Whether the capabilities that are on can do with @end, which is made as the
+ * parameters want it. Big lock.
+ */
+bool migration_prepare_end(Migration *m, MigEnd *end, bool incoming,
+                           Error **errp);
 /*
  * Takes @next for the settings, if the host can do what is new in it. Main
  * loop, big lock.

@@ -28,7 +28,7 @@ bool qmp_migrate(Vm *vm, const char *uri, bool has_channels,
         return false;
     }
     if (!mig_transport_of(addr)->open_output(vm, &addr, &end, errp) ||
-        !migration_check_end(m, &end, false, errp)) {
+        !migration_prepare_end(m, &end, false, errp)) {
         mig_end_clear(&end);
         return false;
     }
@@ -46,7 +46,7 @@ bool migration_start_incoming(Migration *m, MigrationAddress *addr_taken,
         return false;
     }
     if (!mig_transport_of(addr)->open_input(m->vm, &addr, &end, errp) ||
-        !migration_check_end(m, &end, true, errp)) {
+        !migration_prepare_end(m, &end, true, errp)) {
         mig_end_clear(&end);
         return false;
     }

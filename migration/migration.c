@@ -217,8 +217,8 @@ RamOptions migration_ram_options(Migration *m)
     };
 }
 
-bool migration_check_end(Migration *m, const MigEnd *end, bool incoming,
-                         Error **errp)
+bool migration_prepare_end(Migration *m, MigEnd *end, bool incoming,
+                           Error **errp)
 {
     bool mapped_ram = migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM);
 
@@ -242,7 +242,8 @@ bool migration_check_end(Migration *m, const MigEnd *end, bool incoming,
                    end->ch ? "" : "a socket", end->ch ? end->ch->name : "");
         return false;
     }
-    return true;
+    return !mapped_ram || !migration_param(m, MIG_PARAM_DIRECT_IO) ||
+           io_channel_set_direct(end->ch, errp);
 }
 
 bool migration_set_options(Migration *m, const MigOptions *next,

@@ -67,6 +67,9 @@ const MigParamInfo mig_param_info[MIG_PARAM__MAX] = {
         "zero-page-detection", MIG_PARAM_ENUM, 0, ZERO_PAGE_DETECTION__MAX - 1,
         ZERO_PAGE_DETECTION_LEGACY, &ZeroPageDetection_lookup, false, NULL,
         "who looks for pages that are all zero" },
+    [MIG_PARAM_DIRECT_IO] = {
+        "direct-io", MIG_PARAM_BOOL, 0, 1, 0, NULL, false, NULL,
+        "mapped-ram: pages go past the host's cache" },
 };
 
 void mig_options_init(MigOptions *o)

@@ -26,6 +26,7 @@ typedef enum MigParam {
     MIG_PARAM_DOWNTIME_LIMIT,
     MIG_PARAM_MODE,
     MIG_PARAM_ZERO_PAGE_DETECTION,
+    MIG_PARAM_DIRECT_IO,
     MIG_PARAM__MAX
 } MigParam;
 

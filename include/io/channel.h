@@ -165,6 +165,15 @@ const uint8_t *io_channel_buffer_data(IoChannel *ch, size_t *len);
 /* Two connected ends in this process (a socket pair). */
 bool io_channel_new_pair(IoChannel *ends[2], Error **errp);
 
+/*
+ * From here on what is read or written at a position goes past the host's
+ * cache, if position, memory and length are multiples of IO_DIRECT_ALIGN;
+ * everything else goes as before. Before other threads use the channel. Error:
+ * no regular file, or its file system cannot.
+ */
+#define IO_DIRECT_ALIGN 4096
+bool io_channel_set_direct(IoChannel *ch, Error **errp);
+
 /* The descriptor below, or -1; it stays the channel's. */
 int io_channel_fd(IoChannel *ch);
 

@@ -176,6 +176,22 @@ class MappedRam(Snapshots):
         self.complete(dst)
         self.check_same(src, dst)
 
+    def test_direct_io(self):
+        """Past the cache, both ways; from an offset that is not aligned."""
+        src = self.source(pages_per_second=20000)
+        with tempfile.TemporaryDirectory(prefix='godwit-snapshot-', dir='/var/tmp') as folder:
+            self.file = pathlib.Path(folder, 'state')
+            src.command('migrate-set-parameters', direct_io=True)
+            self.save(src, offset=777)
+            for fast in (False, True):
+                dst = self.destination('-S')
+                dst.command('migrate-set-parameters', direct_io=True)
+                if fast:
+                    dst.set_caps('postcopy-ram')
+                dst.command('migrate-incoming', uri=f'file:{self.file},offset=777')
+                self.complete(dst)
+                self.check_same(src, dst)
+
     def test_not_a_file(self):
         """Whatever has no positions is refused by the command, with the reason."""
         src = self.source()

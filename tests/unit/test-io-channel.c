@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Channels of each kind: whole reads and writes, ends, shutdown, commands. */
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <glib.h>
@@ -329,6 +333,69 @@ static void test_bad_fd(void)
     g_assert_nonnull(strstr(err->message, "nothing"));
 }
 
+/* How many of the first @pages of the file the host has in its cache. */
+static unsigned cached_pages(int fd, unsigned pages)
+{
+    size_t page = sysconf(_SC_PAGESIZE);
+    void *map = mmap(NULL, pages * page, PROT_READ, MAP_SHARED, fd, 0);
+    unsigned char there[8];
+    unsigned count = 0;
+
+    g_assert_true(map != MAP_FAILED && pages <= sizeof(there));
+    g_assert_cmpint(mincore(map, pages * page, there), ==, 0);
+    munmap(map, pages * page);
+    for (unsigned i = 0; i < pages; i++) {
+        count += there[i] & 1;
+    }
+    return count;
+}
+
+/* Past the cache where all is aligned, and as ever where it is not. */
+static void test_direct(void)
+{
+    g_autofree char *path = g_strdup("/var/tmp/test-io-direct-XXXXXX");
+    g_autoptr(Error) err = NULL;
+    IoChannel *ends[2], *ch;
+    int fd = g_mkstemp(path);
+    struct statfs fs;
+    uint8_t *buf = aligned_alloc(IO_DIRECT_ALIGN, 8 * IO_DIRECT_ALIGN);
+    uint8_t got[100];
+
+    g_assert_nonnull(buf);
+    memset(buf, 0x5a, 8 * IO_DIRECT_ALIGN);
+    g_assert_cmpint(fstatfs(fd, &fs), ==, 0);
+    ch = io_channel_new_fd(dup(fd), "file", NULL);
+    if (fs.f_type == TMPFS_MAGIC || !io_channel_set_direct(ch, &err)) {
+        g_test_skip("/var/tmp has a cache only");
+    } else {
+        g_assert_true(io_channel_pwrite_all(ch, buf, 4 * IO_DIRECT_ALIGN, 0,
+                                            NULL));
+        g_assert_cmpuint(cached_pages(fd, 4), ==, 0);
+        g_assert_true(io_channel_pread_all(ch, buf + 4 * IO_DIRECT_ALIGN,
+                                           4 * IO_DIRECT_ALIGN, 0, NULL));
+        g_assert_cmpuint(cached_pages(fd, 4), ==, 0);
+        g_assert_cmpmem(buf, 4 * IO_DIRECT_ALIGN, buf + 4 * IO_DIRECT_ALIGN,
+                        4 * IO_DIRECT_ALIGN);
+        g_assert_true(io_channel_pwrite_all(ch, "odd", 3, 4095, NULL));
+        g_assert_cmpuint(cached_pages(fd, 4), >, 0);
+        g_assert_true(io_channel_pread_all(ch, got, 5, 4094, NULL));
+        g_assert_cmpmem(got, 5, "ZoddZ", 5);
+        g_assert_cmpint(io_channel_pread_all(ch, buf, 4096, 4 * 4096, &err), ==,
+                        false);
+    }
+    io_channel_unref(ch);
+    close(fd);
+    unlink(path);
+    free(buf);
+
+    make_sockets(ends);
+    g_clear_error(&err);
+    g_assert_false(io_channel_set_direct(ends[0], &err));
+    g_assert_nonnull(strstr(err->message, "needs a regular file"));
+    io_channel_unref(ends[0]);
+    io_channel_unref(ends[1]);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -340,6 +407,7 @@ int main(int argc, char **argv)
     g_test_add_func("/io/writev-all", test_writev_all);
     g_test_add_func("/io/fds", test_fds);
     g_test_add_func("/io/file", test_file);
+    g_test_add_func("/io/direct", test_direct);
     g_test_add_func("/io/buffer", test_buffer);
     g_test_add_func("/io/command", test_command);
     g_test_add_func("/io/bad-fd", test_bad_fd);
