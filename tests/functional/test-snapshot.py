@@ -3,6 +3,7 @@
 guest that keeps writing a known pattern. Guest memory is a file in a tmpfs, so
 every byte can be compared."""
 import array
+import collections
 import os
 import pathlib
 import random
@@ -32,6 +33,11 @@ class Side(harness.Machine):
     def set_caps(self, *names, state=True):
         self.command('migrate-set-capabilities',
                      capabilities=[{'capability': name, 'state': state} for name in names])
+
+    def descriptors(self):
+        """What is open, and how often."""
+        folder = f'/proc/{self.process.pid}/fd'
+        return collections.Counter(os.readlink(f'{folder}/{fd}') for fd in os.listdir(folder))
 
     def status(self):
         return self.command('query-status')['status']
@@ -236,9 +242,12 @@ class FastLoad(Snapshots):
         src = self.source(pages_per_second=20000)
         self.save(src)
         dst = self.destination(caps=FAST)
+        opened = dst.descriptors()
         dst.command('migrate-incoming', uri=f'file:{self.file}')
         info = self.complete(dst)
         dst.assert_lives(self)
+        # The migration keeps what a cancel signals, until the end of the program.
+        self.assertEqual(dst.descriptors() - opened, {'anon_inode:[eventfd]': 1})
         statuses = [e['data']['status'] for e in dst.qmp.events if e['event'] == 'MIGRATION']
         self.assertEqual(statuses, ['setup', 'active', 'postcopy-active', 'completed'])
         fast = info['fast-load']
@@ -323,6 +332,29 @@ class FastLoad(Snapshots):
         self.addCleanup(qtest.close)
         self.assertGreaterEqual(harness.check_pattern(qtest, AREA_MIB),
                                 min(src.counters()[0]))
+
+    def test_huge_pages(self):
+        meminfo = pathlib.Path('/proc/meminfo').read_text()
+        free = int(meminfo.split('HugePages_Free:')[1].split()[0]) \
+            if 'Hugepagesize:       2048 kB' in meminfo else 0
+        if free < RAM >> 21:
+            self.skipTest(f'{free} huge pages of 2 MiB are free, {RAM >> 21} are needed')
+        src = self.source(pages_per_second=20000)
+        self.save(src)
+        dst = harness.Machine('-machine', 'virt,memory-backend=mem', '-nodefaults', '-bios',
+                              'none', '-object', f'memory-backend-memfd,id=mem,size={RAM},'
+                              'hugetlb=on,hugetlbsize=2M',
+                              '-qtest', f'unix:{self.folder}/qtest,server=on,wait=off',
+                              '-incoming', 'defer')
+        self.addCleanup(dst.close)
+        dst.command('migrate-set-capabilities',
+                    capabilities=[{'capability': name, 'state': True} for name in FAST])
+        dst.command('migrate-incoming', uri=f'file:{self.file}')
+        self.complete(dst)
+        dst.command('stop')
+        qtest = harness.Qtest(f'{self.folder}/qtest')
+        self.addCleanup(qtest.close)
+        harness.check_pattern(qtest, AREA_MIB)
 
     def test_bad_files(self):
         """Refused before the guest runs, and the destination lives on."""

@@ -15,6 +15,9 @@
 
 #include "migration-util.h"
 #include "migration/fast-load.h"
+#include "migration/migration-int.h"
+#include "qapi/qapi-commands-migration.h"
+#include "system/runstate.h"
 #include "util/thread.h"
 
 #define PAGE GUEST_PAGE_SIZE
@@ -579,6 +582,76 @@ static void test_cannot_start(void)
     rig_clear(&r);
 }
 
+static int no_device(const UffdSys *sys)
+{
+    (void)sys;
+    errno = EACCES;
+    return -1;
+}
+
+static int no_permission(const UffdSys *sys, int flags)
+{
+    (void)sys;
+    (void)flags;
+    errno = EPERM;
+    return -1;
+}
+
+static bool set_capability(Vm *vm, MigrationCapability cap, Error **errp)
+{
+    MigrationCapabilityStatus status = { .capability = cap, .state = true };
+    MigrationCapabilityStatusList list = { .value = &status };
+
+    return qmp_migrate_set_capabilities(vm, &list, errp);
+}
+
+/* By the command, and again by the one that starts it; nothing else changes. */
+static void test_capability(void)
+{
+    UffdSys sys = *uffd_sys_host();
+    RamBacking backing = { .size = PAGES * PAGE, .fd = -1 };
+    g_autofree char *path = g_strdup("/tmp/test-fast-load-XXXXXX");
+    g_autofree char *uri = NULL;
+    Error *err = NULL;
+    Vm *vm = vm_new();
+    RamBlock *rb;
+    int fd = g_mkstemp(path);
+
+    uri = g_strconcat("file:", path, NULL);
+    rb = memory_ram_new(vm->memory, "ram0", &backing, NULL);
+    rb->host[0] = 0x77;
+    vm_lock(vm);
+    migration_new(vm, clock_host());
+    runstate_set(vm, RUN_STATE_INMIGRATE);
+    sys.open_device = no_device;
+    sys.userfaultfd = no_permission;
+    vm->migration->uffd_sys = &sys;
+    g_assert_true(set_capability(vm, MIGRATION_CAPABILITY_MAPPED_RAM, NULL));
+    g_assert_false(set_capability(vm, MIGRATION_CAPABILITY_POSTCOPY_RAM,
+                                  &err));
+    g_assert_nonnull(strstr(err->message, "'postcopy-ram': userfaultfd is not "
+                            "permitted"));
+    g_clear_error(&err);
+    g_assert_false(migration_cap(vm->migration,
+                                 MIGRATION_CAPABILITY_POSTCOPY_RAM));
+
+    vm->migration->uffd_sys = uffd_sys_host();
+    g_assert_true(set_capability(vm, MIGRATION_CAPABILITY_POSTCOPY_RAM, NULL));
+    vm->migration->uffd_sys = &sys;
+    g_assert_false(qmp_migrate_incoming(vm, uri, false, NULL, false, false,
+                                        &err));
+    g_assert_nonnull(strstr(err->message, "not permitted"));
+    g_clear_error(&err);
+    g_assert_null(vm->migration->in);
+    g_assert_cmphex(rb->host[0], ==, 0x77);
+    migration_free(vm->migration);
+    savevm_destroy(vm);
+    vm_unlock(vm);
+    vm_free(vm);
+    close(fd);
+    unlink(path);
+}
+
 int main(int argc, char **argv)
 {
     UffdBlocks none = { .num = 0 };
@@ -602,5 +675,6 @@ int main(int argc, char **argv)
     TEST("cut", test_cut);
     TEST("stop", test_stop);
     TEST("cannot-start", test_cannot_start);
+    TEST("capability", test_capability);
     return g_test_run();
 }
