@@ -54,7 +54,39 @@ class LinuxOnTheMove(unittest.TestCase):
             self.assertLess(time.monotonic(), end, machine.serial()[-2000:])
             time.sleep(0.1)
 
-    def move(self, transport):
+    def over_tcp(self, source, target):
+        """A migration while the guest runs; target() makes the other side."""
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            uri = f'tcp:127.0.0.1:{probe.getsockname()[1]}'
+        there = target('-incoming', uri)
+        source.command('migrate-set-capabilities', capabilities=[
+            {'capability': 'return-path', 'state': True}])
+        source.command('migrate', uri=uri)
+        self.complete(source)
+        return there
+
+    def by_snapshot(self, source, target):
+        """A mapped-ram file, from which the guest runs before it is loaded."""
+        with tempfile.TemporaryDirectory() as folder:
+            uri = f'file:{folder}/state'
+            source.command('migrate-set-capabilities', capabilities=[
+                {'capability': 'mapped-ram', 'state': True}])
+            source.command('migrate', uri=uri)
+            self.complete(source)
+            there = target('-global', 'migration.mapped-ram=on', '-global',
+                           'migration.postcopy-ram=on', '-incoming', uri)
+            fast = self.complete(there)['fast-load']
+            self.assertGreater(fast['fault-pages'], 0)
+            self.assertGreater(fast['eager-pages'], 0)
+        return there
+
+    def complete(self, side):
+        info = side.wait_migration('completed', 'failed', timeout=120)
+        self.assertEqual(info['status'], 'completed', info)
+        return info
+
+    def move(self, transport, way):
         """Boots, moves, looks at what the guest says of its devices."""
         with tempfile.TemporaryDirectory() as folder:
             image = f'{folder}/disk'
@@ -62,15 +94,7 @@ class LinuxOnTheMove(unittest.TestCase):
                 disk.truncate(8 * MIB)
             source = self.machine(transport, image, 'source')
             self.wait_rounds(source, 5)
-            with socket.socket() as probe:
-                probe.bind(('127.0.0.1', 0))
-                uri = f'tcp:127.0.0.1:{probe.getsockname()[1]}'
-            target = self.machine(transport, image, 'target', '-incoming', uri)
-            source.command('migrate-set-capabilities', capabilities=[
-                {'capability': 'return-path', 'state': True}])
-            source.command('migrate', uri=uri)
-            info = source.wait_migration('completed', 'failed', timeout=120)
-            self.assertEqual(info['status'], 'completed', info)
+            target = way(source, lambda *more: self.machine(transport, image, 'target', *more))
             nodes = source.command('query-named-block-nodes')
             self.assertFalse(nodes[0]['active'])
             self.wait_rounds(target, 5)
@@ -89,11 +113,15 @@ class LinuxOnTheMove(unittest.TestCase):
 
     def test_pci(self):
         """Devices on PCI."""
-        self.move('pci')
+        self.move('pci', self.over_tcp)
 
     def test_mmio(self):
         """Devices in virtio-mmio slots."""
-        self.move('device')
+        self.move('device', self.over_tcp)
+
+    def test_fast_load(self):
+        """Devices' I/O into and out of memory that is not there yet."""
+        self.move('pci', self.by_snapshot)
 
 
 if __name__ == '__main__':
