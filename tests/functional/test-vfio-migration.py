@@ -5,18 +5,18 @@ memory are the same at both ends; whatever fails leaves the guest running on one
 side and the device there running too.
 """
 import contextlib
-import json
 import os
 import pathlib
-import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
 import harness
+import vfio
+import vfiosim
 
-SIM = os.environ.get('VFIO_SIM', 'build/tools/vfio-sim/vfio-sim')
+SIM = vfiosim.SIM
 RAM = 64 << 20
 AREA_MIB = 8
 RAM_BASE = harness.RAM_BASE
@@ -27,78 +27,33 @@ CAPABILITIES = ('events', 'return-path')
 DEVICE = 'state-size=24M,initial-size=2M,stop-size=4M'
 
 
-class Control:
-    """Commands to a vfio-sim that runs."""
-
-    def __init__(self, path):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
-        for _ in range(500):
-            try:
-                self.sock.connect(str(path))
-                break
-            except (FileNotFoundError, ConnectionRefusedError):
-                time.sleep(0.01)
-        self.file = self.sock.makefile('rw')
-
-    def command(self, command, **members):
-        members = {key.replace('_', '-'): value for key, value in members.items()}
-        self.file.write(json.dumps({'command': command, **members}) + '\n')
-        self.file.flush()
-        reply = json.loads(self.file.readline())
-        assert 'return' in reply, reply
-        return reply['return']
-
-
-class Side(harness.Machine):
+class Side(vfio.SimMachine):
     """A machine with the pattern guest and devices of vfio-sim."""
 
     def __init__(self, folder, name, devices, *args, image=None, incoming=None,
                  caps=CAPABILITIES, properties=''):
-        self.control_path = pathlib.Path(folder, f'{name}.ctl')
         self.ram = pathlib.Path(folder, f'{name}.ram')
-        prefix = [SIM, '--control', f'unix:{self.control_path}']
         line = ['-machine', 'virt,memory-backend=mem', '-nodefaults', '-bios', 'none',
-                '-object', f'memory-backend-file,id=mem,size={RAM},mem-path={self.ram},share=on',
-                '-object', 'iommufd,id=i0,fd=@iommufd@']
-        for i, keys in enumerate(devices):
-            prefix += ['--device', f'id=g{i},{keys}']
-            line += ['-device', f'vfio-pci,id=v{i},fd=@g{i}@,iommufd=i0,addr={i + 1:x}'
-                                f',migration-events=on{properties}']
+                '-object', f'memory-backend-file,id=mem,size={RAM},mem-path={self.ram},share=on']
         if image:
             line += ['-kernel', image]
         if incoming:
             line += ['-incoming', incoming]
-        self.control = None
-        super().__init__(*line, *args, name=name, prefix=[*prefix, '--'])
-        self.control = Control(self.control_path)
+        super().__init__({f'g{i}': keys for i, keys in enumerate(devices)}, *line, *args,
+                         name=name, pci=',addr={i:x},migration-events=on' + properties)
         if caps:
             self.command('migrate-set-capabilities', capabilities=[
                 {'capability': cap, 'state': True} for cap in caps])
         # A busy host must not keep it from converging: not what is tested here.
         self.command('migrate-set-parameters', **{'max-bandwidth': 0, 'downtime-limit': 20000})
 
-    def close(self):
-        super().close()
-        if self.control:
-            self.control.file.close()
-            self.control.sock.close()
-
-    def kill(self):
-        """vfio-sim hands the signal on, and ends with the program."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                pass
-        super().kill()
-
     def sim(self, i=0):
-        return self.control.command('query', id=f'g{i}')
+        return self.control(f'g{i}').query()
 
     def set(self, i=0, **keys):
-        self.control.command('set', id=f'g{i}', **keys)
+        answer = self.control(f'g{i}').ask(command='set', **{key.replace('_', '-'): value
+                                                             for key, value in keys.items()})
+        assert 'return' in answer, answer
 
     def status(self):
         return self.command('query-status')['status']
@@ -286,7 +241,7 @@ class Whole(Case):
             side.command('query-status')
             seen = [e['data'] for e in side.qmp.events if e['event'] == 'VFIO_MIGRATION']
             self.assertEqual([e['device-state'] for e in seen], states)
-            self.assertEqual({e['device-id'] for e in seen}, {'v0'})
+            self.assertEqual({e['device-id'] for e in seen}, {'g0'})
 
 
 class Dma(Case):
@@ -707,7 +662,7 @@ class Ack(Case):
         self.start(src, dst)
         time.sleep(3)
         self.assertEqual(src.command('query-migrate')['status'], 'active')
-        src.control.command('reinit', id='g0')
+        src.control('g0').ask(command='reinit')
         begun = time.monotonic_ns()
         time.sleep(0.1)
         src.command('migrate-set-parameters', downtime_limit=100000)

@@ -11,8 +11,10 @@ import time
 import unittest
 
 import harness
+import vfiosim
+from vfio import SimMachine
 
-SIM = os.environ.get('VFIO_SIM', 'build/tools/vfio-sim/vfio-sim')
+SIM = vfiosim.SIM
 
 ECAM = 0x30000000
 MEM32 = 0x40000000
@@ -23,28 +25,6 @@ BOOT_S = 120
 
 # The first trapped BAR begins with these.
 REG_ID, REG_DOORBELL, REG_COUNT, REG_SCRATCH = 0, 4, 8, 12
-
-
-class SimMachine(harness.Machine):
-    """Godwit under vfio-sim, with one -device vfio-pci for each device."""
-
-    def __init__(self, devices, *args, options=(), pci='', name='vm', sim=(), **keys):
-        prefix = [SIM, *sim]
-        argv = ['-object', 'iommufd,id=i0,fd=@iommufd@']
-        for ident, text in devices.items():
-            prefix += ['--device', f'id={ident}' + (',' + text if text else '')]
-            argv += ['-device', f'vfio-pci,id={ident},fd=@{ident}@,iommufd=i0{pci}']
-        super().__init__(*argv, *args, *options, name=name, prefix=prefix + ['--'], **keys)
-
-    def kill(self):
-        """It hands a SIGTERM on; killed, it would leave the machine behind."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                pass
-        super().kill()
 
 
 class Qtest(harness.Qtest):
@@ -255,7 +235,7 @@ class Monitor(Case):
         self.assertIn('PCI device fff1:6770', text)
         self.assertIn('id "gpu0"', text)
         with self.assertRaisesRegex(harness.QmpError, 'in use'):
-            machine.command('object-del', id='i0')
+            machine.command('object-del', id='iommufd0')
         machine.command('object-add', qom_type='iommufd', id='i1')
         machine.command('object-del', id='i1')
 
