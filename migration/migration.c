@@ -217,6 +217,17 @@ RamOptions migration_ram_options(Migration *m)
     };
 }
 
+/* Whether the guest may run here before all of its memory is there. */
+static bool check_postcopy(Migration *m, Error **errp)
+{
+    if (!migration_check_postcopy(m->vm, errp) ||
+        !fast_load_check(m->uffd_sys, m->vm->memory, errp)) {
+        error_prepend(errp, "capability 'postcopy-ram': ");
+        return false;
+    }
+    return true;
+}
+
 bool migration_prepare_end(Migration *m, MigEnd *end, bool incoming,
                            Error **errp)
 {
@@ -231,8 +242,7 @@ bool migration_prepare_end(Migration *m, MigEnd *end, bool incoming,
                                 : "nothing can be sent with it");
             return false;
         }
-        if (!fast_load_check(m->uffd_sys, m->vm->memory, errp)) {
-            error_prepend(errp, "capability 'postcopy-ram': ");
+        if (!check_postcopy(m, errp)) {
             return false;
         }
     }
@@ -251,8 +261,7 @@ bool migration_set_options(Migration *m, const MigOptions *next,
 {
     if (next->caps[MIGRATION_CAPABILITY_POSTCOPY_RAM] &&
         !migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM) &&
-        !fast_load_check(m->uffd_sys, m->vm->memory, errp)) {
-        error_prepend(errp, "capability 'postcopy-ram': ");
+        !check_postcopy(m, errp)) {
         return false;
     }
     g_mutex_lock(&m->lock);

@@ -335,6 +335,13 @@ class Blockers(Case):
     def test_off(self):
         self.blocked(DEVICE, ',enable-migration=off', 'enable-migration=off')
 
+    def test_postcopy(self):
+        src = self.source(DEVICE)
+        with self.assertRaisesRegex(harness.QmpError, "'postcopy-ram'.*VFIO device"):
+            src.command('migrate-set-capabilities',
+                        capabilities=[{'capability': 'postcopy-ram', 'state': True}])
+        self.assert_lives(src)
+
     def test_no_support(self):
         self.blocked(DEVICE + ',fault=migration:ENOTTY', '', 'driver cannot migrate')
 
