@@ -100,13 +100,14 @@ static void grow_burst(MigLoop *loop, const SaveVMModule *m, uint64_t bytes)
 
 /* What has left since the last query, if nearly all of it is one module's. */
 static void learn_wire(MigLoop *loop, const SaveVMModule *most, uint64_t left,
-                       uint64_t all, const MigStreamCounters *counters)
+                       uint64_t all, const MigStreamCounters *counters,
+                       int64_t now_ns)
 {
     if (left && left >= all / 4 * 3) {
         mig_predictor_module_sent(
             loop->predictor, most->idstr, most->instance,
             counters->sent_bytes - loop->counters.sent_bytes,
-            counters->send_ns - loop->counters.send_ns);
+            counters->send_ns - loop->counters.send_ns, now_ns);
     }
 }
 
@@ -130,7 +131,8 @@ static void learn_rates(MigLoop *loop, const MigRecord *rec,
                            now->pending.total_bytes);
         mig_predictor_module_iterated(loop->predictor, now->idstr,
                                       now->instance, left,
-                                      now->iterate_ns - then->iterate_ns);
+                                      now->iterate_ns - then->iterate_ns,
+                                      rec->time_ns);
         grow_burst(loop, now, left);
         all_left = sat_add_u64(all_left, left);
         if (left >= most_left) {
@@ -138,7 +140,7 @@ static void learn_rates(MigLoop *loop, const MigRecord *rec,
             most = now;
         }
     }
-    learn_wire(loop, most, most_left, all_left, counters);
+    learn_wire(loop, most, most_left, all_left, counters, rec->time_ns);
 }
 
 /* What an exact query has found that the fast one before it did not know. */

@@ -25,8 +25,8 @@
 typedef struct ModuleRates {
     const char *idstr;
     uint32_t instance;
-    MigMeasured live;           /* while the guest runs */
-    MigMeasured wire;           /* likewise, over the time of sending alone */
+    MigRuns live;               /* while the guest runs */
+    MigRuns wire;               /* likewise, over the time of sending alone */
     MigRate stopped;            /* in the blackout of an earlier attempt */
     MigAcceptance accepted;     /* bursts that were nearly all of it */
     uint64_t dirtied_bytes;     /* between the last two exact queries, */
@@ -90,7 +90,7 @@ void mig_predictor_begin(MigPredictor *p)
     for (guint i = 0; i < p->modules->len; i++) {
         ModuleRates *m = &g_array_index(p->modules, ModuleRates, i);
 
-        m->live = m->wire = (MigMeasured) { 0 };
+        m->live = m->wire = (MigRuns) { 0 };
         m->accepted.count = 0;
         m->dirtied_ns = 0;
     }
@@ -155,24 +155,25 @@ static ModuleRates *get_module(MigPredictor *p, const char *idstr,
 
 void mig_predictor_module_iterated(MigPredictor *p, const char *idstr,
                                    uint32_t instance, uint64_t bytes,
-                                   int64_t ns)
+                                   int64_t ns, int64_t now_ns)
 {
     if (bytes == 0 || ns <= 0) {
         return;
     }
     g_mutex_lock(&p->lock);
-    mig_measured_add(&get_module(p, idstr, instance)->live, bytes, ns);
+    mig_runs_add(&get_module(p, idstr, instance)->live, bytes, ns, now_ns);
     g_mutex_unlock(&p->lock);
 }
 
 void mig_predictor_module_sent(MigPredictor *p, const char *idstr,
-                               uint32_t instance, uint64_t bytes, int64_t ns)
+                               uint32_t instance, uint64_t bytes, int64_t ns,
+                               int64_t now_ns)
 {
     if (bytes == 0 || ns <= 0) {
         return;
     }
     g_mutex_lock(&p->lock);
-    mig_measured_add(&get_module(p, idstr, instance)->wire, bytes, ns);
+    mig_runs_add(&get_module(p, idstr, instance)->wire, bytes, ns, now_ns);
     g_mutex_unlock(&p->lock);
 }
 
@@ -269,7 +270,7 @@ static uint64_t bandwidth_for(MigPredictor *p, const MigRecord *rec,
         uint64_t bps = all_bps;
 
         if (r) {
-            mig_measured_get(&r->wire, &bps);
+            mig_runs_get(&r->wire, &bps);
         }
         sum = sat_add_u64(sum, m->pending.total_bytes);
         ns += time_for(m->pending.total_bytes, bps);
@@ -344,7 +345,7 @@ static void add_module(MigPredictor *p, const SaveVMModule *m,
 
     mig_acceptance_get(&p->accepted, &taken);
     if (r) {
-        mig_measured_get(&r->live, &live);
+        mig_runs_get(&r->live, &live);
         if (!mig_rate_get(&r->stopped, &stopped)) {
             stopped = live;
         }
@@ -438,7 +439,8 @@ bool mig_predictor_module_rate(MigPredictor *p, const char *idstr,
 
     g_mutex_lock(&p->lock);
     m = find_module(p, idstr, instance);
-    known = m && (mig_rate_get(&m->stopped, bps) || mig_measured_get(&m->live, bps));
+    known = m && (mig_rate_get(&m->stopped, bps) ||
+                  mig_runs_get(&m->live, bps));
     g_mutex_unlock(&p->lock);
     return known;
 }

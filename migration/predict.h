@@ -74,12 +74,13 @@ void mig_predictor_sent(MigPredictor *p, int64_t now_ns,
 
 /* @bytes were sent in @ns of sending, nearly all of them a module's. */
 void mig_predictor_module_sent(MigPredictor *p, const char *idstr,
-                               uint32_t instance, uint64_t bytes, int64_t ns);
+                               uint32_t instance, uint64_t bytes, int64_t ns,
+                               int64_t now_ns);
 
 /* @bytes left the account of a module in @ns inside its iterate hook. */
 void mig_predictor_module_iterated(MigPredictor *p, const char *idstr,
                                    uint32_t instance, uint64_t bytes,
-                                   int64_t ns);
+                                   int64_t ns, int64_t now_ns);
 /*
  * An exact query found @bytes more than the fast one right before it: they
  * have come up in the @ns since the last exact one.

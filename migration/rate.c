@@ -10,6 +10,9 @@
 
 #define NS_PER_SEC UINT64_C(1000000000)
 
+/* So much is a rate. */
+#define STEADY_MIN_BYTES (256 * UINT64_C(1024))
+
 /* After so much measured time, what came before counts half. */
 #define RATE_HALF_NS (NS_PER_SEC / 2)
 
@@ -41,6 +44,26 @@ void mig_measured_add(MigMeasured *m, uint64_t bytes, uint64_t ns)
 bool mig_measured_get(const MigMeasured *m, uint64_t *bps)
 {
     return mig_rate_get(&m->rate, bps) || mig_rate_get(&m->tiny, bps);
+}
+
+void mig_runs_add(MigRuns *r, uint64_t bytes, int64_t ns, int64_t now_ns)
+{
+    if (now_ns - ns > r->end_ns + MIG_RUN_GAP_NS) {
+        r->run_ns = 0;
+    }
+    if (r->run_ns >= MIG_RUN_WARM_UP_NS) {
+        mig_rate_add(&r->steady, bytes, ns);
+    }
+    mig_measured_add(&r->all, bytes, ns);
+    r->run_ns += MIN(ns, MIG_RUN_WARM_UP_NS);
+    r->run_ns = MIN(r->run_ns, MIG_RUN_WARM_UP_NS);
+    r->end_ns = now_ns;
+}
+
+bool mig_runs_get(const MigRuns *r, uint64_t *bps)
+{
+    return r->steady.bytes >= STEADY_MIN_BYTES
+        ? mig_rate_get(&r->steady, bps) : mig_measured_get(&r->all, bps);
 }
 
 void mig_acceptance_add(MigAcceptance *a, uint64_t bytes, uint64_t ns)

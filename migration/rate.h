@@ -37,6 +37,26 @@ void mig_measured_add(MigMeasured *m, uint64_t bytes, uint64_t ns);
 bool mig_measured_get(const MigMeasured *m, uint64_t *bps);
 
 /*
+ * The rate of what comes in runs. What comes first in a run tells of the time
+ * before it: a device gives at once what it has made ready meanwhile, and bytes
+ * leave when those of others before them have. So the first 16 ms of each run
+ * count only where there is hardly more.
+ */
+#define MIG_RUN_WARM_UP_NS (16 * INT64_C(1000000))
+#define MIG_RUN_GAP_NS (2 * INT64_C(1000000))       /* ends a run */
+
+typedef struct MigRuns {
+    MigRate steady;
+    MigMeasured all;
+    int64_t end_ns;             /* of the last sample, */
+    int64_t run_ns;             /* ... and how long its run had been */
+} MigRuns;
+
+/* Of a sample that took @ns and ended at @now_ns. */
+void mig_runs_add(MigRuns *r, uint64_t bytes, int64_t ns, int64_t now_ns);
+bool mig_runs_get(const MigRuns *r, uint64_t *bps);
+
+/*
  * The rate at which bursts are taken in by the other side: the median of the
  * bytes of the last ones. Some are held up; and a long one has less of what
  * does not depend on its bytes.

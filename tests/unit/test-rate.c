@@ -49,6 +49,39 @@ static void test_measured(void)
     g_assert_cmpuint(bps, ==, 1024 * KIB * 1000);
 }
 
+/* A device that gives 200 MiB/s, and at once what it has of 10 ms before. */
+static void test_runs(void)
+{
+    MigRuns r = { 0 };
+    int64_t now = SEC;
+    uint64_t bps;
+
+    g_assert_false(mig_runs_get(&r, &bps));
+    for (int run = 0; run < 3; run++) {
+        now += 50 * MS;
+        mig_runs_add(&r, 2048 * KIB, MS / 10, now += MS / 10);
+        if (run == 0) {
+            /* There is nothing else. */
+            g_assert_true(mig_runs_get(&r, &bps));
+            g_assert_cmpuint(bps, ==, 2048 * KIB * 10000);
+        }
+        for (int i = 0; i < 10; i++) {
+            mig_runs_add(&r, 1024 * KIB, 5 * MS, now += 5 * MS);
+        }
+    }
+    g_assert_true(mig_runs_get(&r, &bps));
+    g_assert_cmpuint(bps, ==, 200 * 1024 * KIB);
+    /* Short runs alone, with a pause before each. */
+    r = (MigRuns) { 0 };
+    for (int i = 0; i < 100; i++) {
+        mig_runs_add(&r, 1024 * KIB, 5 * MS, now += 8 * MS);
+    }
+    g_assert_true(mig_runs_get(&r, &bps));
+    g_assert_cmpuint(bps, ==, 200 * 1024 * KIB);
+    mig_runs_add(&r, UINT64_MAX, INT64_MAX, INT64_MAX);
+    g_assert_true(mig_runs_get(&r, &bps));
+}
+
 static void test_acceptance(void)
 {
     MigAcceptance a = { 0 };
@@ -79,6 +112,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/migration/spec-3/rate", test_rate);
     g_test_add_func("/migration/spec-3/small-windows", test_measured);
+    g_test_add_func("/migration/spec-4/runs", test_runs);
     g_test_add_func("/migration/spec-4/median-acceptance", test_acceptance);
     return g_test_run();
 }
