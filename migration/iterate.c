@@ -98,49 +98,55 @@ static void grow_burst(MigLoop *loop, const SaveVMModule *m, uint64_t bytes)
     loop->burst.bytes = sat_add_u64(loop->burst.bytes, bytes);
 }
 
-/* What has left since the last query, if nearly all of it is one module's. */
-static void learn_wire(MigLoop *loop, const SaveVMModule *most, uint64_t left,
-                       uint64_t all, const MigStreamCounters *counters,
-                       int64_t now_ns)
+/* What a module has sent since the last query. */
+static uint64_t module_left(const SaveVMModule *then, const SaveVMModule *now)
 {
-    if (left && left >= all / 4 * 3) {
-        mig_predictor_module_sent(
-            loop->predictor, most->idstr, most->instance,
-            counters->sent_bytes - loop->counters.sent_bytes,
-            counters->send_ns - loop->counters.send_ns, now_ns);
-    }
+    return then ? sat_sub_u64(then->pending.total_bytes,
+                              now->pending.total_bytes)
+                : 0;
+}
+
+/* @sent_ns: of sending, if nearly all that was sent is the module's; or 0. */
+static void learn_module(MigLoop *loop, const SaveVMModule *then,
+                         const SaveVMModule *now, int64_t sent_ns,
+                         uint64_t sent_bytes, int64_t now_ns)
+{
+    int64_t ns = now->iterate_ns - then->iterate_ns;
+
+    mig_predictor_module_iterated(loop->predictor, now->idstr, now->instance,
+                                  module_left(then, now), ns, ns - sent_ns,
+                                  now_ns);
+    mig_predictor_module_sent(loop->predictor, now->idstr, now->instance,
+                              sent_bytes, sent_ns, now_ns);
 }
 
 /* Between two fast queries nothing but iterate changes what is left. */
 static void learn_rates(MigLoop *loop, const MigRecord *rec,
                         const MigStreamCounters *counters)
 {
-    const SaveVMModule *most = NULL;
-    uint64_t most_left = 0, all_left = 0;
+    uint64_t all_left = 0;
 
     for (guint i = 0; i < rec->modules->len; i++) {
         const SaveVMModule *now = &g_array_index(rec->modules, SaveVMModule,
                                                  i);
-        const SaveVMModule *then = find_before(loop, i, now);
-        uint64_t left;
+        uint64_t left = module_left(find_before(loop, i, now), now);
 
-        if (!then) {
-            continue;
-        }
-        left = sat_sub_u64(then->pending.total_bytes,
-                           now->pending.total_bytes);
-        mig_predictor_module_iterated(loop->predictor, now->idstr,
-                                      now->instance, left,
-                                      now->iterate_ns - then->iterate_ns,
-                                      rec->time_ns);
-        grow_burst(loop, now, left);
         all_left = sat_add_u64(all_left, left);
-        if (left >= most_left) {
-            most_left = left;
-            most = now;
+        grow_burst(loop, now, left);
+    }
+    for (guint i = 0; i < rec->modules->len; i++) {
+        const SaveVMModule *now = &g_array_index(rec->modules, SaveVMModule,
+                                                 i);
+        const SaveVMModule *then = find_before(loop, i, now);
+        bool most = module_left(then, now) > all_left / 4 * 3;
+
+        if (then) {
+            learn_module(loop, then, now,
+                         most ? counters->send_ns - loop->counters.send_ns : 0,
+                         counters->sent_bytes - loop->counters.sent_bytes,
+                         rec->time_ns);
         }
     }
-    learn_wire(loop, most, most_left, all_left, counters, rec->time_ns);
 }
 
 /* What an exact query has found that the fast one before it did not know. */

@@ -63,6 +63,9 @@ struct Migration {
     uint64_t kicks;             /* what may cut a wait short happened */
 };
 
+/* So many PINGs may be out at a time. */
+#define MIG_PINGS_MAX 4
+
 /* What the source knows of the other side's answers; under Migration.lock. */
 typedef struct MigReturn {
     bool opened;
@@ -72,10 +75,11 @@ typedef struct MigReturn {
     bool taken_over;            /* SHUT said so */
     int64_t taken_over_ns;
     MigAcks acks;               /* owed before the switchover */
-    /* The PING that is out: 0: none */
-    uint32_t ping;
-    MigBurst burst;             /* before it; no bytes: a round trip */
-    uint32_t last_ping;
+    /* PINGs have numbers from 1; those behind last_pong are out */
+    uint32_t last_ping, last_pong;
+    MigBurst bursts[MIG_PINGS_MAX]; /* before number n: [n % MIG_PINGS_MAX];
+                                       no bytes: a round trip */
+    MigBurst blackout;          /* before the PING of MIG_PING_MODULES */
     RunDelay run_delay;         /* the return path's thread */
     int64_t late_ns;            /* from when a message was there until it ran */
     /* The answers of the blackout; 0: not yet */
@@ -255,10 +259,11 @@ void return_path_start(MigOut *out);
 /* Called soon when the other side has gone away: for clean-up to take back. */
 void return_path_interrupt(void *opaque);
 /*
- * Source: sends PING @value behind @burst, whose ping_ns is not set yet; NULL:
- * nothing is in front of it. The answer is timed.
+ * Source: sends a PING behind @burst, whose ping_ns is not set yet; NULL:
+ * nothing is in front of it. The answer is timed. *@sent is false if so many
+ * are out that none was sent.
  */
-bool return_path_ping(MigOut *out, uint32_t value, const MigBurst *burst,
+bool return_path_ping(MigOut *out, const MigBurst *burst, bool *sent,
                       Error **errp);
 /* Destination: sends a message, with @value if it has one. Incoming thread. */
 bool return_path_send(IoChannel *ch, uint16_t type, uint32_t value,

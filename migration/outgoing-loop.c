@@ -147,16 +147,10 @@ static void loop_pass_begun(void *opaque, uint64_t pass)
 
 static bool loop_burst_ended(void *opaque, const MigBurst *burst)
 {
-    MigOut *out = opaque;
-    uint32_t value = 0;
+    bool sent;
 
-    g_mutex_lock(&out->m->lock);
-    if (out->rp.opened && out->rp.ping == 0) {
-        value = ++out->rp.last_ping;
-    }
-    g_mutex_unlock(&out->m->lock);
     /* An error stays in the stream, and the next write finds it. */
-    return value && return_path_ping(out, value, burst, NULL);
+    return return_path_ping(opaque, burst, &sent, NULL) && sent;
 }
 
 const MigLoopOps outgoing_loop_ops = {

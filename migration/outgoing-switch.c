@@ -136,8 +136,7 @@ static void account_modules(MigOut *out, int64_t begun_ns)
         bytes = sat_add_u64(bytes, mod->complete_bytes);
     }
     /* When this PING is answered the destination has loaded all of it. */
-    out->rp.ping = 0;
-    out->rp.burst = (MigBurst) {
+    out->rp.blackout = (MigBurst) {
         .bytes = bytes, .start_ns = begun_ns, .ping_ns = clock_now_ns(m->clock),
     };
     g_mutex_unlock(&m->lock);
@@ -288,7 +287,7 @@ static void learn(MigOut *out)
     mig_predictor_fixed(p, MIG_FIXED_DEVICE_STATES,
                         part_ns(so, "device states"));
     if (rp->taken_over) {
-        mig_predictor_accepted(p, &rp->burst, rp->modules_loaded_ns);
+        mig_predictor_accepted(p, &rp->blackout, rp->modules_loaded_ns);
         mig_predictor_fixed(p, MIG_FIXED_LOAD, rp->states_loaded_ns -
                             MAX(states_sent, rp->modules_loaded_ns));
         mig_predictor_fixed(p, MIG_FIXED_START,

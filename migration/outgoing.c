@@ -74,16 +74,16 @@ static bool connect_end(MigOut *out, Error **errp)
 static bool measure_round_trip(MigOut *out, Error **errp)
 {
     int64_t now = clock_now_ns(out->m->clock);
-    bool answered;
+    bool sent, answered;
 
-    if (!return_path_ping(out, ++out->rp.last_ping, NULL, errp)) {
+    if (!return_path_ping(out, NULL, &sent, errp)) {
         return false;
     }
     g_mutex_lock(&out->m->lock);
-    while (out->rp.ping && !outgoing_is_stopped(out) &&
-           outgoing_wait(out, now + FIRST_PONG_NS)) {
+    while (out->rp.last_pong != out->rp.last_ping &&
+           !outgoing_is_stopped(out) && outgoing_wait(out, now + FIRST_PONG_NS)) {
     }
-    answered = out->rp.ping == 0;
+    answered = out->rp.last_pong == out->rp.last_ping;
     g_mutex_unlock(&out->m->lock);
     /* The first one also waited for the other side to wake up. */
     if (answered && out->rp.last_ping == MIG_PING_FIRST) {

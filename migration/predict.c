@@ -26,6 +26,7 @@ typedef struct ModuleRates {
     const char *idstr;
     uint32_t instance;
     MigRuns live;               /* while the guest runs */
+    MigMeasured own;            /* likewise, but for the waits for the wire */
     MigRuns wire;               /* likewise, over the time of sending alone */
     MigRate stopped;            /* in the blackout of an earlier attempt */
     MigAcceptance accepted;     /* bursts that were nearly all of it */
@@ -91,6 +92,7 @@ void mig_predictor_begin(MigPredictor *p)
         ModuleRates *m = &g_array_index(p->modules, ModuleRates, i);
 
         m->live = m->wire = (MigRuns) { 0 };
+        m->own = (MigMeasured) { 0 };
         m->accepted.count = 0;
         m->dirtied_ns = 0;
     }
@@ -155,13 +157,17 @@ static ModuleRates *get_module(MigPredictor *p, const char *idstr,
 
 void mig_predictor_module_iterated(MigPredictor *p, const char *idstr,
                                    uint32_t instance, uint64_t bytes,
-                                   int64_t ns, int64_t now_ns)
+                                   int64_t ns, int64_t own_ns, int64_t now_ns)
 {
+    ModuleRates *m;
+
     if (bytes == 0 || ns <= 0) {
         return;
     }
     g_mutex_lock(&p->lock);
-    mig_runs_add(&get_module(p, idstr, instance)->live, bytes, ns, now_ns);
+    m = get_module(p, idstr, instance);
+    mig_runs_add(&m->live, bytes, ns, now_ns);
+    mig_measured_add(&m->own, bytes, CLAMP(own_ns, 1, ns));
     g_mutex_unlock(&p->lock);
 }
 
@@ -252,6 +258,12 @@ void mig_predictor_fixed(MigPredictor *p, MigFixed what, int64_t ns)
 }
 
 /* ---- asking ---- */
+
+/* While the guest runs: where no run was long enough, at least its own pace. */
+static bool live_rate(const ModuleRates *m, uint64_t *bps)
+{
+    return mig_runs_get(&m->live, bps) || mig_measured_get(&m->own, bps);
+}
 
 /*
  * What one module sends may leave more slowly than what another does, because
@@ -345,7 +357,7 @@ static void add_module(MigPredictor *p, const SaveVMModule *m,
 
     mig_acceptance_get(&p->accepted, &taken);
     if (r) {
-        mig_runs_get(&r->live, &live);
+        live_rate(r, &live);
         if (!mig_rate_get(&r->stopped, &stopped)) {
             stopped = live;
         }
@@ -439,8 +451,7 @@ bool mig_predictor_module_rate(MigPredictor *p, const char *idstr,
 
     g_mutex_lock(&p->lock);
     m = find_module(p, idstr, instance);
-    known = m && (mig_rate_get(&m->stopped, bps) ||
-                  mig_runs_get(&m->live, bps));
+    known = m && (mig_rate_get(&m->stopped, bps) || live_rate(m, bps));
     g_mutex_unlock(&p->lock);
     return known;
 }

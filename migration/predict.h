@@ -77,10 +77,13 @@ void mig_predictor_module_sent(MigPredictor *p, const char *idstr,
                                uint32_t instance, uint64_t bytes, int64_t ns,
                                int64_t now_ns);
 
-/* @bytes left the account of a module in @ns inside its iterate hook. */
+/*
+ * @bytes left the account of a module in @ns inside its iterate hook, in @own_ns
+ * of which it was not waiting for the wire, as far as that is known.
+ */
 void mig_predictor_module_iterated(MigPredictor *p, const char *idstr,
                                    uint32_t instance, uint64_t bytes,
-                                   int64_t ns, int64_t now_ns);
+                                   int64_t ns, int64_t own_ns, int64_t now_ns);
 /*
  * An exact query found @bytes more than the fast one right before it: they
  * have come up in the @ns since the last exact one.

@@ -51,19 +51,18 @@ void mig_runs_add(MigRuns *r, uint64_t bytes, int64_t ns, int64_t now_ns)
     if (now_ns - ns > r->end_ns + MIG_RUN_GAP_NS) {
         r->run_ns = 0;
     }
-    if (r->run_ns >= MIG_RUN_WARM_UP_NS) {
+    if (r->run_ns >= MIG_RUN_WARM_UP_NS || ns >= 4 * MIG_RUN_WARM_UP_NS) {
         mig_rate_add(&r->steady, bytes, ns);
     }
-    mig_measured_add(&r->all, bytes, ns);
-    r->run_ns += MIN(ns, MIG_RUN_WARM_UP_NS);
-    r->run_ns = MIN(r->run_ns, MIG_RUN_WARM_UP_NS);
+    r->run_ns = MIN(r->run_ns + MIN(ns, MIG_RUN_WARM_UP_NS),
+                    MIG_RUN_WARM_UP_NS);
     r->end_ns = now_ns;
 }
 
 bool mig_runs_get(const MigRuns *r, uint64_t *bps)
 {
-    return r->steady.bytes >= STEADY_MIN_BYTES
-        ? mig_rate_get(&r->steady, bps) : mig_measured_get(&r->all, bps);
+    return r->steady.bytes >= STEADY_MIN_BYTES &&
+           mig_rate_get(&r->steady, bps);
 }
 
 void mig_acceptance_add(MigAcceptance *a, uint64_t bytes, uint64_t ns)

@@ -40,20 +40,20 @@ bool mig_measured_get(const MigMeasured *m, uint64_t *bps);
  * The rate of what comes in runs. What comes first in a run tells of the time
  * before it: a device gives at once what it has made ready meanwhile, and bytes
  * leave when those of others before them have. So the first 16 ms of each run
- * count only where there is hardly more.
+ * do not count, unless they are part of one sample with much more.
  */
 #define MIG_RUN_WARM_UP_NS (16 * INT64_C(1000000))
 #define MIG_RUN_GAP_NS (2 * INT64_C(1000000))       /* ends a run */
 
 typedef struct MigRuns {
     MigRate steady;
-    MigMeasured all;
     int64_t end_ns;             /* of the last sample, */
     int64_t run_ns;             /* ... and how long its run had been */
 } MigRuns;
 
 /* Of a sample that took @ns and ended at @now_ns. */
 void mig_runs_add(MigRuns *r, uint64_t bytes, int64_t ns, int64_t now_ns);
+/* False: no run has been long enough. */
 bool mig_runs_get(const MigRuns *r, uint64_t *bps);
 
 /*

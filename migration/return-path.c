@@ -19,20 +19,23 @@
 static void handle_pong(MigOut *out, uint32_t value, int64_t now)
 {
     MigReturn *rp = &out->rp;
-    int64_t arrived = MAX(now - rp->late_ns, rp->burst.ping_ns);
+    uint32_t out_before = rp->last_ping - rp->last_pong;
 
     if (value == MIG_PING_MODULES) {
         rp->modules_loaded_ns = now;
     } else if (value == MIG_PING_STATES) {
         rp->states_loaded_ns = now;
-    } else if (value == rp->ping) {
-        if (rp->burst.bytes) {
-            mig_predictor_accepted(out->m->predictor, &rp->burst, arrived);
+    } else if (value - rp->last_pong - 1 < out_before) {
+        const MigBurst *burst = &rp->bursts[value % MIG_PINGS_MAX];
+        int64_t arrived = MAX(now - rp->late_ns, burst->ping_ns);
+
+        if (burst->bytes) {
+            mig_predictor_accepted(out->m->predictor, burst, arrived);
         } else {
             mig_predictor_round_trip(out->m->predictor,
-                                     arrived - rp->burst.ping_ns);
+                                     arrived - burst->ping_ns);
         }
-        rp->ping = 0;
+        rp->last_pong = value;
     }
 }
 
@@ -192,15 +195,22 @@ void return_path_start(MigOut *out)
     out->rp.thread = thread_start("mig/src/return", return_path_main, out);
 }
 
-bool return_path_ping(MigOut *out, uint32_t value, const MigBurst *burst,
+bool return_path_ping(MigOut *out, const MigBurst *burst, bool *sent,
                       Error **errp)
 {
+    MigReturn *rp = &out->rp;
+    MigBurst before = burst ? *burst : (MigBurst) { 0 };
+    uint32_t value = 0;
+
+    before.ping_ns = clock_now_ns(out->m->clock);
     g_mutex_lock(&out->m->lock);
-    out->rp.ping = value;
-    out->rp.burst = burst ? *burst : (MigBurst) { 0 };
-    out->rp.burst.ping_ns = clock_now_ns(out->m->clock);
+    if (rp->opened && rp->last_ping - rp->last_pong < MIG_PINGS_MAX) {
+        value = ++rp->last_ping;
+        rp->bursts[value % MIG_PINGS_MAX] = before;
+    }
     g_mutex_unlock(&out->m->lock);
-    return savevm_send_ping(out->sv, value, errp);
+    *sent = value != 0;
+    return !value || savevm_send_ping(out->sv, value, errp);
 }
 
 /* ---- destination ---- */

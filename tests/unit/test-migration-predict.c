@@ -348,7 +348,7 @@ static void test_several_devices(void)
         rec.total.total_bytes += m.pending.total_bytes;
         g_array_append_val(modules, m);
         mig_predictor_module_iterated(p, ids[i], 0, bps[i] / 10, SEC / 10,
-                                      SEC);
+                                      SEC / 10, SEC);
     }
     /* 40 MB at 100 MB/s, at 200 MB/s, and at the wire's 1 GB/s. */
     mig_predictor_forecast(p, 0, &rec, GBPS, &f);
