@@ -95,6 +95,12 @@ static ssize_t end_use(VfioMigration *m, ssize_t res)
     return res;
 }
 
+/* What the call returned; no driver has moved more than it was asked to. */
+static ssize_t checked(ssize_t n, size_t len)
+{
+    return n < 0 ? -errno : (size_t)n > len ? -EIO : n;
+}
+
 ssize_t vfio_mig_io_read(VfioMigration *m, void *buf, size_t len)
 {
     const VfioSys *sys = m->vdev->sys;
@@ -104,11 +110,8 @@ ssize_t vfio_mig_io_read(VfioMigration *m, void *buf, size_t len)
     if (fd < 0) {
         return fd;
     }
-    n = sys->read(sys, fd, buf, len);
-    n = n < 0 ? -errno : n;
+    n = checked(sys->read(sys, fd, buf, len), len);
     trace_vfio_mig_read(m->vdev->name, len, n);
-    /* Whoever gives more than was asked for has overrun the buffer. */
-    g_assert(n <= (ssize_t)len);
     return end_use(m, n);
 }
 
@@ -121,8 +124,7 @@ ssize_t vfio_mig_io_write(VfioMigration *m, const void *buf, size_t len)
     if (fd < 0) {
         return fd;
     }
-    n = sys->write(sys, fd, buf, len);
-    n = n < 0 ? -errno : n;
+    n = checked(sys->write(sys, fd, buf, len), len);
     trace_vfio_mig_write(m->vdev->name, len, n);
     return end_use(m, n);
 }

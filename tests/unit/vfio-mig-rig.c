@@ -185,6 +185,9 @@ static ssize_t rig_read(const VfioSys *sys, int fd, void *buf, size_t len)
     if (rig->read_errno) {
         return fails(rig->read_errno);
     }
+    if (rig->read_beyond) {
+        return len + 1;
+    }
     n = sim_mig_read(rig->mig, buf, len, rig->now_ns, &until);
     return n < 0 ? fails((int)-n) : n;
 }
@@ -200,6 +203,9 @@ static ssize_t rig_write(const VfioSys *sys, int fd, const void *buf,
     rig->now_ns += 1000;
     if (rig->write_errno) {
         return fails(rig->write_errno);
+    }
+    if (rig->write_beyond) {
+        return len + 1;
     }
     if (rig->write_nothing) {
         return 0;

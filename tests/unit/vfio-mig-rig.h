@@ -34,6 +34,7 @@ typedef struct VfioRig {
     int fail_reset, fail_info;
     bool no_data_fd, extra_data_fd;
     int read_errno, write_errno;
+    bool read_beyond, write_beyond;     /* more than was asked for, it says */
     bool write_nothing;
     bool claims;                /* these instead of the model's sizes */
     uint64_t claim_init, claim_dirty, claim_stop;
