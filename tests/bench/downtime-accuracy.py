@@ -110,11 +110,12 @@ def measure(kind, case):
         port = int(dst.command('query-migrate')['socket-address'][0]['port'])
         relay = migrate.Wire(port, wire * MIB) if wire else None
         src.command('migrate', uri=relay.uri() if relay else f'tcp:127.0.0.1:{port}')
-        src.wait_migration('active')
+        src.wait_migration('active', 'completed')
         time.sleep(WATCH_S)
         expected = src.command('query-migrate').get('expected-downtime')
         # so that a wrong expectation is measured too, and not waited for
-        src.command('migrate-set-parameters', **{'downtime-limit': 2000000})
+        src.command('migrate-set-parameters', **{'downtime-limit': 2000000,
+                                                 'avail-switchover-bandwidth': 1 << 40})
         info = src.wait_migration('completed', 'failed', timeout=300)
         if info['status'] != 'completed':
             raise RuntimeError(f'{info}\n{src.output()}\n{dst.output()}')
