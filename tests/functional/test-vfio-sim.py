@@ -114,6 +114,54 @@ class Meeting(Case):
             self.assertEqual(run.wait(10), 128 + signal.SIGTERM)
 
 
+class Exec(Case):
+    """--exec: COMMAND in the process that vfio-sim was started in."""
+
+    def exec(self, *command, options=(), **kwargs):
+        return subprocess.Popen([SIM, '--exec', *options, '--device', 'id=g', '--', *command],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                **kwargs)
+
+    def test_state_moves(self):
+        """A device there is like any other, by each way to meet it."""
+        for way in ('@iommufd@', '@g@'), OtherWays.legacy:
+            saved = self.succeed('save', options=['--exec'], way=way)
+            loaded = self.succeed('load', options=['--exec'], way=way)
+            self.assertEqual(loaded.digest, saved.digest)
+            self.assertIsNotNone(saved.digest)
+
+    def test_process_is_the_command(self):
+        """Its number, its parent, its signals and status; no child but its own."""
+        with self.exec('sh', '-c', 'echo $$ $PPID; cat /proc/$$/task/$$/children; '
+                       'kill -KILL $$') as run:
+            out, err = run.communicate(timeout=20)
+            number, *children = out.splitlines()
+            self.assertEqual(number.split(), [str(run.pid), str(os.getpid())])
+            self.assertEqual(len(children[0].split()), 1, children)     # cat
+            self.assertEqual(run.returncode, -signal.SIGKILL)
+            self.assertRegex(err, 'vfio-sim: g: state running')
+
+    def test_inherited_descriptors_are_let_go(self):
+        """What the command has closed is closed, though vfio-sim had it too."""
+        reader, writer = os.pipe()
+        with self.exec('sh', '-c', f'exec {writer}>&-; read line', pass_fds=[writer],
+                       stdin=subprocess.PIPE) as run, os.fdopen(reader) as pipe:
+            os.close(writer)
+            self.assertEqual(pipe.read(), '')
+            self.assertIsNone(run.poll())
+            run.communicate('\n', timeout=20)
+            self.assertEqual(run.returncode, 0)
+
+    def test_failures_have_a_status(self):
+        for command, options, status, text in (
+                ('/nonexistent/vmm', (), 127, 'No such file'),
+                ('true', ('--control', 'unix:/nonexistent/x'), 125, '/nonexistent/x')):
+            with self.exec(command, options=options) as run:
+                _, err = run.communicate(timeout=20)
+                self.assertEqual(run.returncode, status)
+                self.assertIn(text, err)
+
+
 class OtherWays(Case):
     """The device as a VMM finds it in a folder of sysfs: its group and a
     container, or its cdev."""

@@ -14,8 +14,6 @@
 #include "control.h"
 #include "sim-host.h"
 
-#define EXIT_USAGE 125
-
 /* As many as there are slots for on a bus. */
 #define DEVICES_MAX 31
 
@@ -23,6 +21,7 @@ typedef struct Arguments {
     GPtrArray *devices; /* of SimOptions */
     const char *log;
     const char *control; /* path of the socket */
+    bool exec;
     char **command;
 } Arguments;
 
@@ -39,6 +38,7 @@ static void print_help(void)
            "@ID:sysfs@ the\nfolder of a device.\n\n"
            "Options:\n"
            "  --control unix:PATH  take commands there\n"
+           "  --exec               COMMAND keeps this process and its number\n"
            "  --log FILE           write a line for each call answered\n"
            "  --help               this text\n"
            "  --version            the version\n\n"
@@ -94,7 +94,9 @@ static bool parse(Arguments *a, int argc, char **argv, Error **errp)
             a->command = argv + i + 1;
             break;
         }
-        if (i + 1 < argc && !strcmp(argv[i], "--device")) {
+        if (!strcmp(argv[i], "--exec")) {
+            a->exec = true;
+        } else if (i + 1 < argc && !strcmp(argv[i], "--device")) {
             if (!add_device(a, argv[++i], errp)) {
                 return false;
             }
@@ -151,7 +153,7 @@ static int run(Arguments *a, int log_fd, Error **errp)
         goto out;
     }
     argv = sim_host_fill_in(h, a->command, errp);
-    if (!argv || !supervisor_start(h->supervisor, argv, errp)) {
+    if (!argv || !supervisor_start(h->supervisor, argv, a->exec, errp)) {
         goto out;
     }
     if (control) {
@@ -201,5 +203,5 @@ int main(int argc, char **argv)
         close(log_fd);
     }
     g_ptr_array_unref(a.devices);
-    return status < 0 ? EXIT_USAGE : status;
+    return status < 0 ? SIM_EXIT_FAILED : status;
 }

@@ -38,6 +38,7 @@ struct Supervisor {
     struct seccomp_notif_sizes sizes;
     int listener, stop_fd, pid_fd;
     pid_t pid;
+    bool exec; /* COMMAND is not our child */
 
     /* One worker at a time waits for the next call, with this lock; it guards
      * the list of them. */

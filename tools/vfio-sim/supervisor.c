@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -117,11 +118,11 @@ static void run_command(Supervisor *s, char **argv, const sigset_t *mask,
         SimFile *file = g_ptr_array_index(s->files, i);
 
         if (file->slot >= 0 && dup2(file->fd, file->slot) < 0) {
-            _exit(EXIT_NOT_STARTED);
+            _exit(SIM_EXIT_FAILED);
         }
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
-        _exit(EXIT_NOT_STARTED);
+        _exit(SIM_EXIT_FAILED);
     }
     listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
                        SECCOMP_FILTER_FLAG_NEW_LISTENER |
@@ -130,10 +131,10 @@ static void run_command(Supervisor *s, char **argv, const sigset_t *mask,
     if (listener < 0) {
         listener = -errno;
     }
-    /* The parent takes its copy of the listener before it says go. */
+    /* The supervisor takes its copy of the listener before it says go. */
     if (write(report_fd, &listener, sizeof(listener)) != sizeof(listener) ||
         listener < 0 || read(go_fd, &go, 1) != 1) {
-        _exit(EXIT_NOT_STARTED);
+        _exit(SIM_EXIT_FAILED);
     }
     close(listener);
     sigprocmask(SIG_SETMASK, mask, NULL);
@@ -143,7 +144,7 @@ static void run_command(Supervisor *s, char **argv, const sigset_t *mask,
     _exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_STARTED);
 }
 
-/* Takes a share of the child's listener. */
+/* Takes a share of COMMAND's listener. */
 static bool take_listener(Supervisor *s, int report_fd, Error **errp)
 {
     int number;
@@ -231,7 +232,69 @@ static void handled_signals(sigset_t *set)
     sigaddset(set, SIGHUP);
 }
 
-bool supervisor_start(Supervisor *s, char **argv, Error **errp)
+/*
+ * What COMMAND inherits is not ours to keep: locks on it would stay when
+ * COMMAND is gone. All that is ours is closed on exec. Standard error is for
+ * what is told at the end.
+ */
+static void close_inherited(void)
+{
+    GDir *dir = g_dir_open("/proc/self/fd", 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        int fd = atoi(name), flags = fcntl(fd, F_GETFD);
+
+        if (fd > STDERR_FILENO && flags >= 0 && !(flags & FD_CLOEXEC)) {
+            close(fd);
+        }
+    }
+    if (dir) {
+        g_dir_close(dir);
+    }
+}
+
+/*
+ * A new process to be the supervisor of this one. Returns like fork() to one
+ * whose child is COMMAND: 0 in this process, its number in the new one. That is
+ * a grandchild whose parent has gone, so that COMMAND has no child that it does
+ * not know. @go: a pipe from the supervisor to COMMAND.
+ */
+static pid_t change_places(int go[2])
+{
+    pid_t command = getpid(), child = fork(), supervisor;
+    int status;
+
+    if (child > 0) {
+        close(go[1]);
+        go[1] = -1;
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        }
+        if (read(go[0], &supervisor, sizeof(supervisor)) !=
+            sizeof(supervisor)) {
+            errno = EAGAIN;
+            return -1;
+        }
+        /* Yama, where it is, lets only parents trace. */
+        prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
+        return 0;
+    }
+    if (child == 0) {
+        if (fork() != 0) {
+            _exit(0);
+        }
+        supervisor = getpid();
+        if (write(go[1], &supervisor, sizeof(supervisor)) !=
+            sizeof(supervisor)) {
+            return -1;
+        }
+        close_inherited();
+        return command;
+    }
+    return -1;
+}
+
+bool supervisor_start(Supervisor *s, char **argv, bool exec, Error **errp)
 {
     int report[2] = {-1, -1}, go[2] = {-1, -1};
     sigset_t ours, before;
@@ -247,10 +310,13 @@ bool supervisor_start(Supervisor *s, char **argv, Error **errp)
     }
     handled_signals(&ours);
     sigprocmask(SIG_BLOCK, &ours, &before);
-    s->pid = fork();
+    s->exec = exec;
+    s->pid = exec ? change_places(go) : fork();
     if (s->pid == 0) {
         close(report[0]);
-        close(go[1]);
+        if (go[1] >= 0) {
+            close(go[1]);
+        }
         run_command(s, argv, &before, report[1], go[0]);
     }
     if (s->pid < 0 ||
@@ -310,6 +376,9 @@ int supervisor_wait(Supervisor *s)
     }
     if (signals >= 0) {
         close(signals);
+    }
+    if (s->exec) {
+        return EXIT_SUCCESS;
     }
     while (waitpid(s->pid, &status, 0) < 0) {
         if (errno != EINTR) {

@@ -21,6 +21,9 @@
  */
 #define SIM_SLOTS 128
 
+/* The exit status that says that vfio-sim itself failed. */
+#define SIM_EXIT_FAILED 125
+
 typedef struct Supervisor Supervisor;
 
 /* What a planted descriptor stands for; lives as long as the supervisor. */
@@ -77,10 +80,17 @@ void supervisor_add_node(Supervisor *s, const char *path, uint64_t rdev,
                          int64_t (*open)(SimCall *call, void *opaque),
                          void *opaque);
 
-/* Starts COMMAND (@argv ends with NULL) and the workers. */
-bool supervisor_start(Supervisor *s, char **argv, Error **errp);
+/*
+ * Starts COMMAND (@argv ends with NULL) and the workers. With @exec this
+ * process becomes COMMAND, and the call returns in a new one, which is not its
+ * child. While there is one thread.
+ */
+bool supervisor_start(Supervisor *s, char **argv, bool exec, Error **errp);
 
-/* Waits until COMMAND ends; forwards signals. Returns its exit status. */
+/*
+ * Waits until COMMAND ends; forwards signals. Returns its exit status; 0 with
+ * @exec, where it is somebody else's to know.
+ */
 int supervisor_wait(Supervisor *s);
 
 /* Stops and joins the workers. */
