@@ -93,9 +93,11 @@ static void *io_thread(void *opaque)
 {
     Monitors *monitors = opaque;
 
-    g_main_context_push_thread_default(monitors->context);
+    /*
+     * Waits while the main thread has the context, to hand a chardev over. So
+     * it is not made this thread's default one, which would be refused then.
+     */
     g_main_loop_run(monitors->loop);
-    g_main_context_pop_thread_default(monitors->context);
     return NULL;
 }
 
