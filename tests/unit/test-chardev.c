@@ -582,6 +582,21 @@ static gboolean quit_loop(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+/*
+ * The poll that ends now may have passed by the client before it left; the next
+ * one does not.
+ */
+static gboolean quit_after_poll(gpointer opaque)
+{
+    GSource *source = g_idle_source_new();
+
+    g_source_set_priority(source, G_PRIORITY_LOW);
+    g_source_set_callback(source, quit_loop, opaque, NULL);
+    g_source_attach(source, g_main_loop_get_context(opaque));
+    g_source_unref(source);
+    return G_SOURCE_REMOVE;
+}
+
 /* ... by a thread that runs already, and a client that comes just then. */
 static void test_context_of_thread(Fixture *f, gconstpointer data)
 {
@@ -601,8 +616,8 @@ static void test_context_of_thread(Fixture *f, gconstpointer data)
         chardev_set_context(chr, other);
         close(fd);
         /* Less urgent than the client, so it comes after all of that. */
-        g_main_context_invoke_full(other, G_PRIORITY_LOW, quit_loop, loop,
-                                   NULL);
+        g_main_context_invoke_full(other, G_PRIORITY_LOW, quit_after_poll,
+                                   loop, NULL);
         g_thread_join(thread);
         chardev_set_context(chr, NULL);
         g_assert_cmpstr(f->front.events->str, ==, "OC");
