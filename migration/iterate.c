@@ -259,7 +259,8 @@ static bool same_terms(const MigSwitchoverTerms *a,
 {
     return a->downtime_limit_ms == b->downtime_limit_ms &&
            a->avail_bandwidth_bps == b->avail_bandwidth_bps &&
-           a->acks_owed == b->acks_owed && a->pause_asked == b->pause_asked;
+           a->acks_owed == b->acks_owed && a->pause_asked == b->pause_asked &&
+           a->guest_stopped == b->guest_stopped;
 }
 
 /* The one test: for the slow query, and for the switchover. */

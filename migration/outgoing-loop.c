@@ -7,6 +7,7 @@
 #include "migration/migration-int.h"
 #include "qapi/qapi-events-migration.h"
 #include "system/cpu.h"
+#include "system/runstate.h"
 #include "trace/trace-migration.h"
 
 /*
@@ -105,6 +106,7 @@ static void loop_terms(void *opaque, MigSwitchoverTerms *terms)
         .avail_bandwidth_bps =
             m->options.params[MIG_PARAM_AVAIL_SWITCHOVER_BANDWIDTH],
         .acks_owed = mig_acks_owed(&out->rp.acks),
+        .guest_stopped = !runstate_is_running(m->vm),
     };
     g_mutex_unlock(&m->lock);
 }

@@ -38,6 +38,8 @@ typedef struct MigForecast {
                                    or by what is slower than the wire */
     MigNs fixed_ns;
     MigNs downtime_ns;          /* transfer + fixed */
+    bool only_stopped;          /* what is left can be read of a stopped guest
+                                   only */
 } MigForecast;
 
 /* What else must hold for the switchover. */
@@ -46,6 +48,7 @@ typedef struct MigSwitchoverTerms {
     uint64_t avail_bandwidth_bps; /* avail-switchover-bandwidth; 0: not set */
     unsigned acks_owed;
     bool pause_asked;
+    bool guest_stopped;         /* by somebody else, before */
 } MigSwitchoverTerms;
 
 /* Bytes that left the modules' accounts without a pause. */

@@ -302,6 +302,42 @@ static void test_limit_from_expected(void)
     }
 }
 
+/*
+ * The limit is for a guest that runs: one that was stopped before goes as soon
+ * as only its stop would give the rest, and not before.
+ */
+static void test_stopped_guest(void)
+{
+    Sim *sim = sim_new(GBPS);
+
+    sim_add_ram(sim, GIB, 0, 0);
+    sim_add_device(sim, "gpu", 4 * GIB);
+    sim->terms.downtime_limit_ms = 300;
+    sim->terms.acks_owed = 1;
+    sim_begin(sim);
+    g_assert_cmpint(sim_run(sim, 30 * SEC), !=, MIG_STEP_SWITCHOVER);
+    sim->terms.guest_stopped = true;
+    g_assert_cmpint(sim_run(sim, 30 * SEC), !=, MIG_STEP_SWITCHOVER);
+    sim->terms.acks_owed = 0;
+    sim->terms.guest_stopped = false;
+    g_assert_cmpint(sim_run(sim, 30 * SEC), !=, MIG_STEP_SWITCHOVER);
+    sim->terms.guest_stopped = true;
+    g_assert_cmpint(sim_run(sim, 5 * SEC), ==, MIG_STEP_SWITCHOVER);
+    g_assert_cmpint(sim_expected_downtime_ms(sim), >, 4000);
+    sim_free(sim);
+
+    sim = sim_new(GBPS);
+    sim_add_ram(sim, 8 * GIB, 0, 0);
+    sim_add_device(sim, "gpu", 4 * GIB);
+    sim->terms.downtime_limit_ms = 300;
+    sim->terms.guest_stopped = true;
+    sim_begin(sim);
+    g_assert_cmpint(sim_run(sim, 60 * SEC), ==, MIG_STEP_SWITCHOVER);
+    g_assert_cmpuint(sim->modules[0].dirty_bytes, ==, 0);
+    g_assert_cmpuint(sim->num_events, <=, 2);
+    sim_free(sim);
+}
+
 /* Between two syncs: what the guest has written meanwhile is in it. */
 static void test_not_known_yet(void)
 {
@@ -688,6 +724,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/spec-4/saturates", test_saturates);
     g_test_add_func("/migration/spec-4/limit-from-expected",
                     test_limit_from_expected);
+    g_test_add_func("/migration/spec-4/stopped-guest", test_stopped_guest);
     g_test_add_func("/migration/spec-4/not-known-yet", test_not_known_yet);
     g_test_add_func("/migration/spec-4/several-devices",
                     test_several_devices);
