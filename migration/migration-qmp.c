@@ -85,6 +85,22 @@ bool qmp_migrate_cancel(Vm *vm, Error **errp)
     return true;
 }
 
+/* Who asks to go on too late is told why there is nothing to go on with. */
+static void append_reason(Migration *m, MigrationStatus now, Error **errp)
+{
+    g_autofree char *reason = NULL;
+
+    g_mutex_lock(&m->lock);
+    if (m->out && (now == MIGRATION_STATUS_FAILING ||
+                   now == MIGRATION_STATUS_FAILED)) {
+        reason = g_strdup(m->out->error);
+    }
+    g_mutex_unlock(&m->lock);
+    if (reason) {
+        error_append(errp, ": %s", reason);
+    }
+}
+
 bool qmp_migrate_continue(Vm *vm, MigrationStatus state, Error **errp)
 {
     Migration *m = vm->migration;
@@ -94,6 +110,7 @@ bool qmp_migrate_continue(Vm *vm, MigrationStatus state, Error **errp)
         error_setg(errp, "Migration not in expected state: it is '%s', not "
                    "'%s'", MigrationStatus_str(now),
                    MigrationStatus_str(state));
+        append_reason(m, now, errp);
         return false;
     }
     if (state != MIGRATION_STATUS_PRE_SWITCHOVER) {

@@ -358,6 +358,19 @@ class Life(Migration):
         self.assertEqual(statuses, ['setup', 'active', 'pre-switchover', 'device', 'completed'])
         dst.assert_lives(self)
 
+    def test_continue_too_late(self):
+        """Who says migrate-continue when it has failed is told why."""
+        src = self.source(caps=CAPABILITIES + ('pause-before-switchover',))
+        dst = self.destination()
+        src.command('migrate', uri=self.listen(dst))
+        src.wait_migration('pre-switchover')
+        dst.process.kill()
+        src.wait_migration('failed')
+        with self.assertRaisesRegex(harness.QmpError, "it is 'failed', not 'pre-switchover': "
+                                    'the destination has gone'):
+            src.command('migrate-continue', state='pre-switchover')
+        src.assert_lives(self)
+
     def test_setup_before_reply(self):
         """Event MIGRATION setup is out before the reply."""
         src = self.source()
