@@ -405,7 +405,7 @@ static const Property blk_properties[] = {
       .help = "whether the guest finds a cache to flush; it may change that" },
     { .name = "bootindex", .kind = PROP_BOOT_INDEX,
       .offset = offsetof(VirtioBlk, boot_index),
-      .help = "place in the order of booting" },
+      .help = "a number of its own; no disk is booted from" },
     { .name = NULL }
 };
 

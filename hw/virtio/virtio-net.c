@@ -26,7 +26,6 @@ typedef struct VirtioNet {
     NetBackend *net;
     uint8_t mac[6];
     uint16_t host_mtu;
-    int32_t boot_index;
 } VirtioNet;
 
 static void transmit(VirtioNet *s)
@@ -218,9 +217,6 @@ static const Property net_properties[] = {
     { .name = "host_mtu", .kind = PROP_U16,
       .offset = offsetof(VirtioNet, host_mtu),
       .help = "MTU that the guest is told; 0: none" },
-    { .name = "bootindex", .kind = PROP_BOOT_INDEX,
-      .offset = offsetof(VirtioNet, boot_index),
-      .help = "place in the order of booting" },
     { .name = NULL }
 };
 

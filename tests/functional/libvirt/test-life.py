@@ -185,6 +185,30 @@ class Life(Case):
                  'the domain to be destroyed')
         self.assertFalse(os.path.exists(f'/proc/{pid}'))
 
+    def test_boot_order(self):
+        """Only a disk has a place in it, because libvirt gives it one unasked."""
+        self.daemon = self.daemons[0]
+        disk = os.path.join(self.folder.name, 'disk')
+        with open(disk, 'wb') as image:
+            image.truncate(MIB)
+        for name, tag, content in (
+                ('disk', 'disk', f"<source file='{disk}'/><target dev='vda' bus='virtio'/>"
+                                 "<driver name='qemu' type='raw'/>"),
+                ('card', 'interface', "<model type='virtio'/><boot order='1'/>")):
+            kind = 'file' if tag == 'disk' else 'user'
+            self.define(self.daemon, name, pattern_xml(name, self.folder.name).replace(
+                '<serial', f"<{tag} type='{kind}'>{content}</{tag}><serial", 1))
+        self.daemon.virsh('start', 'disk')
+        self.assertIn('bootindex=1', self.daemon.domain_log('disk'))
+        self.wait_counting(self.daemon, 'disk')
+        self.expected = "has no property 'bootindex'|monitor( socket)?: Connection re"
+        said = self.refused(self.daemon, 'start', 'card')
+        # libvirt leaves the reason out if it is quick enough to find the monitor's socket
+        # gone and the process not yet.
+        self.assertRegex(said, "device 'net0' has no property 'bootindex'|Connection refused")
+        self.assertIn("device 'net0' has no property 'bootindex'",
+                      self.daemon.domain_log('card'))
+
     def test_emulator_script(self):
         """The emulator may be a script, which puts a tool in front."""
         self.daemon = self.daemons[0]
