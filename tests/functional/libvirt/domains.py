@@ -31,13 +31,18 @@ HOST = re.compile('dnsmasq|DBus|virGDBus|udevGetDMIData|dmidecode|security drive
                   'custom-monitor)|virNetSocketReadWire|mdevctl|virGetHostnameImpl')
 
 
-def emulator(folder, prefix=(), suffix=()):
+def emulator(folder, prefix=(), suffix=(), when=None):
     """A script that starts Godwit behind the words of prefix (a tool that runs it)
     with those of suffix at the end of its command line, to be a domain's <emulator>.
-    libvirt asks it for its capabilities first, as it does every emulator."""
+    libvirt asks it for its capabilities first, as it does every emulator. when: the
+    tool is only there if this stands in the command line."""
     path = pathlib.Path(folder, 'emulator')
-    path.write_text(f'#!/bin/sh\nexec {shlex.join([*prefix, BINARY])} "$@" '
-                    f'{shlex.join(suffix)}\n')
+    tool = shlex.join([*prefix, BINARY])
+    if when:
+        path.write_text(f'#!/bin/sh\ncase "$*" in\n*{when}*) exec {tool} "$@" ;;\n'
+                        f'*) exec {BINARY} "$@" ;;\nesac\n')
+    else:
+        path.write_text(f'#!/bin/sh\nexec {tool} "$@" {shlex.join(suffix)}\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     return path
 
@@ -68,7 +73,7 @@ def domain_xml(name, *, boot, devices='', memory_mib=128, vcpus=1, observe=False
 
 
 def pattern_xml(name, folder, *, memory_mib=128, vcpus=1, area_mib=24, observe=True,
-                binary=BINARY, **pattern):
+                binary=BINARY, arguments=(), **pattern):
     """The bare-metal guest of tests/guest/pattern.c as firmware; pattern: what else
     harness.pattern_image() takes. It prints to serial_path()."""
     image = harness.pattern_image(folder, area_mib=area_mib, **pattern)
@@ -77,7 +82,8 @@ def pattern_xml(name, folder, *, memory_mib=128, vcpus=1, area_mib=24, observe=T
         name, boot=f"<loader readonly='yes' type='rom'>{named}</loader>",
         devices=f"<serial type='file'><source path='/var/log/libvirt/{name}.serial' "
                 "append='on'/></serial>",
-        memory_mib=memory_mib, vcpus=vcpus, observe=observe, binary=binary)
+        memory_mib=memory_mib, vcpus=vcpus, observe=observe, binary=binary,
+        arguments=arguments)
 
 
 def serial_path(daemon, name):
