@@ -73,7 +73,7 @@ class VirshError(Exception):
 class Daemon:
     """A libvirtd below folder."""
 
-    def __init__(self, folder, ports=(49152, 49215), level=3, filters=''):
+    def __init__(self, folder, ports, level=3, filters=''):
         self.path = pathlib.Path(folder)
         self.process = None
         for name in FOLDERS:

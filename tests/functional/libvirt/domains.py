@@ -7,6 +7,7 @@ each daemon's copy of it has its own (daemons.py).
 """
 import os
 import pathlib
+import random
 import re
 import shlex
 import signal
@@ -21,6 +22,8 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness  # noqa: E402
 from daemons import Daemon, VirshError, missing  # noqa: E402
+
+PORTS = 64      # for migrations, of all daemons of a program
 
 BINARY = os.path.abspath(harness.BINARY)
 
@@ -244,7 +247,10 @@ def run(*names):
                    {**os.environ, 'GODWIT_TEST_INSIDE': 'yes'})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit('ended by SIGTERM'))
     with tempfile.TemporaryDirectory(prefix='gw-') as folder:
-        daemons = [Daemon(os.path.join(folder, name)) for name in names]
+        # Above those that the host gives out, and others for each program that runs.
+        first = random.randrange(61000, 65536 - PORTS, PORTS)
+        daemons = [Daemon(os.path.join(folder, name), (first, first + PORTS - 1))
+                   for name in names]
         try:
             for daemon in daemons:
                 daemon.start()

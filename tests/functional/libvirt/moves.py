@@ -61,6 +61,10 @@ GIVEN_UP = ("unknown (status|value) 'failing'|canceled by client|job 'migration 
             'Unable to (read from|write to) monitor|virNetClient|migration was active, but no')
 
 
+# What goes up and down faster than it is asked for, and how far.
+SWINGS = {'memory_remaining': 1 << 20}
+
+
 class Poll(threading.Thread):
     """Keeps asking a domain's own monitor, as fast as it answers."""
 
@@ -122,6 +126,13 @@ class Watch(threading.Thread):
 class Move(Case):
     """Daemons here and there, the pattern guest here."""
 
+    samples = 0     # of watched(): one migration may be quicker than virsh, not all
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        assert Move.samples > 0
+
     def setUp(self):
         super().setUp()
         self.here, self.there = self.daemons
@@ -153,10 +164,10 @@ class Move(Case):
         finally:
             watch.stop()
         if watch.refused:
-            gone = 'domain is not running|[Dd]omain not found'
+            gone = 'domain is not running|[Dd]omain not found|failed to get domain'
             self.assertRegex(watch.refused, gone)
             self.expected = f'{self.expected}|{gone}' if self.expected else gone
-        self.assertTrue(watch.samples)
+        Move.samples += len(watch.samples)
         before = {}
         for stats in watch.samples:
             self.assertIn(stats['Job type'], (UNBOUNDED, COMPLETED), stats)
@@ -240,6 +251,7 @@ class Move(Case):
                 stats.setdefault(key, 0)    # left out before anything was measured
             self.assertIn(key, stats)
             slack = max(values) // 100 if key in FRESH else 0
+            slack += SWINGS.get(key, 0)
             self.assertLessEqual(min(values) - slack, stats[key], f'{key}: {values}')
             self.assertGreaterEqual(max(values) + slack, stats[key], f'{key}: {values}')
             compared[key] += 1
