@@ -226,17 +226,23 @@ bool uffd_check(const UffdSys *sys, const UffdBlocks *blocks, unsigned modes,
 }
 
 int uffd_open(const UffdSys *sys, const UffdBlocks *blocks, unsigned modes,
-              bool *thread_ids, Error **errp)
+              UffdExtras *extras, Error **errp)
 {
-    uint64_t features, wanted;
+    uint64_t features, wanted, more = UFFD_FEATURE_THREAD_ID;
     int fd;
 
     if (!probe(sys, &features, errp) ||
         !check_all(blocks, modes, features, &wanted, errp)) {
         return -1;
     }
-    wanted |= features & UFFD_FEATURE_THREAD_ID;
-    *thread_ids = wanted & UFFD_FEATURE_THREAD_ID;
+    if (modes & UFFD_WP) {
+        more |= UFFD_FEATURE_WP_UNPOPULATED;
+    }
+    wanted |= features & more;
+    *extras = (UffdExtras) {
+        .thread_ids = wanted & UFFD_FEATURE_THREAD_ID,
+        .wp_unpopulated = wanted & UFFD_FEATURE_WP_UNPOPULATED,
+    };
     fd = open_new(sys, errp);
     if (fd >= 0 && !negotiate(sys, fd, &wanted, errp)) {
         sys->close(sys, fd);

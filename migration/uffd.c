@@ -49,6 +49,7 @@ struct Uffd {
     void *opaque;
     int fd;
     int stop_fd;                /* eventfd: ends the thread */
+    UffdExtras extras;
     bool can_zero[RAM_BLOCKS_MAX];      /* by RamBlock.index */
     uint64_t buffer_bytes;
     uint8_t *buffers;           /* of all channels, 0 first; read-only: zeros
@@ -286,6 +287,11 @@ bool uffd_protect(Uffd *u, const RamBlock *rb, uint64_t offset, uint64_t len,
     return true;
 }
 
+bool uffd_protects_untouched(const Uffd *u)
+{
+    return u->extras.wp_unpopulated;
+}
+
 uint64_t uffd_buffer_bytes(const Uffd *u)
 {
     return u->buffer_bytes;
@@ -480,9 +486,7 @@ static bool make_buffers(Uffd *u, unsigned channels, Error **errp)
 
 static bool set_up(Uffd *u, unsigned channels, Error **errp)
 {
-    bool thread_ids;
-
-    u->fd = uffd_open(u->sys, &u->blocks, u->modes, &thread_ids, errp);
+    u->fd = uffd_open(u->sys, &u->blocks, u->modes, &u->extras, errp);
     if (u->fd < 0) {
         return false;
     }
@@ -501,7 +505,9 @@ static bool set_up(Uffd *u, unsigned channels, Error **errp)
             return false;
         }
     }
-    u->thread = thread_start("mig/dst/fault", fault_main, u);
+    u->thread = thread_start(u->modes == UFFD_WP ? "mig/src/fault"
+                                                 : "mig/dst/fault",
+                             fault_main, u);
     return true;
 }
 

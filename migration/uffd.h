@@ -15,6 +15,11 @@
 #include "system/memory.h"
 #include "util/clock.h"
 
+/* Linux 6.4; protecting anonymous memory covers what has no page yet, too. */
+#ifndef UFFD_FEATURE_WP_UNPOPULATED
+#define UFFD_FEATURE_WP_UNPOPULATED (1 << 13)
+#endif
+
 /* ---- the kernel, as a test may replace it ---- */
 
 typedef struct UffdSys UffdSys;
@@ -52,12 +57,18 @@ typedef struct UffdBlocks {
 bool uffd_check(const UffdSys *sys, const UffdBlocks *blocks, unsigned modes,
                 Error **errp);
 
+/* What a descriptor can beside what was asked for. */
+typedef struct UffdExtras {
+    bool thread_ids;            /* faults will say whose they are */
+    bool wp_unpopulated;        /* see uffd_protect() */
+} UffdExtras;
+
 /*
  * A descriptor that is ready for uffd_check()'s case, non-blocking, or -1 and
- * errp. *thread_ids: faults will say whose they are.
+ * errp.
  */
 int uffd_open(const UffdSys *sys, const UffdBlocks *blocks, unsigned modes,
-              bool *thread_ids, Error **errp);
+              UffdExtras *extras, Error **errp);
 
 /* ---- serving ---- */
 
@@ -98,9 +109,11 @@ typedef struct UffdIncoming {
 /*
  * Begins to serve: opens, negotiates, empties the blocks (UFFD_MISSING: what
  * is there has no contents from here on), registers them, starts the thread
- * "mig/dst/fault". @channels: how many other threads will put pages in place;
+ * "mig/dst/fault", or "mig/src/fault" if all that is heard of are writes.
+ * @channels: how many other threads will put pages in place;
  * each has a number, 1 .. @channels, and the fault thread is 0. NULL and errp:
- * everything opened is closed. No thread may be using the memory.
+ * everything opened is closed. No thread may be using the memory, but with
+ * UFFD_WP alone, when any may.
  */
 #define UFFD_CHANNELS_MAX 16
 Uffd *uffd_setup_incoming(const UffdIncoming *incoming,
@@ -137,7 +150,12 @@ bool uffd_zero(Uffd *u, const RamBlock *rb, uint64_t offset, uint64_t len,
 bool uffd_continue(Uffd *u, const RamBlock *rb, uint64_t offset, uint64_t len,
                    Error **errp);
 
-/* UFFD_WP: protects pages against writing, or lets them be written again. */
+/*
+ * UFFD_WP: protects pages against writing, or lets them be written again and
+ * wakes who waits for that. A page of anonymous memory that nobody has touched
+ * is protected only if uffd_protects_untouched(). Any thread.
+ */
+bool uffd_protects_untouched(const Uffd *u);
 bool uffd_protect(Uffd *u, const RamBlock *rb, uint64_t offset, uint64_t len,
                   bool protect, Error **errp);
 

@@ -500,6 +500,33 @@ static void test_write_protect(void)
     rig_clear(&r);
 }
 
+/* Pages that nobody has touched yet: by what the kernel says of itself. */
+static void untouched(Kind kind, uint64_t without)
+{
+    unsigned faults;
+    Rig r;
+
+    g_assert_true(rig_init(&r, kind, UFFD_WP));
+    r.kernel.no_features = without;
+    rig_start(&r);
+    g_assert_true(uffd_protect(r.u, r.rb, 0, 64 * PAGE, true, NULL));
+    g_assert_cmphex(r.rb->host[20 * PAGE], ==, 0);
+    memset(r.rb->host, 2, 128 * PAGE);
+    faults = kind == SHMEM || uffd_protects_untouched(r.u) ? 64 : 0;
+    g_assert_cmpuint(served(&r), ==, faults);
+    if (without) {
+        g_assert_false(uffd_protects_untouched(r.u));
+    }
+    rig_clear(&r);
+}
+
+static void test_write_protect_untouched(void)
+{
+    untouched(ANON, 0);
+    untouched(ANON, UFFD_FEATURE_WP_UNPOPULATED);
+    untouched(SHMEM, 0);
+}
+
 /* ---- kernels that lack something ---- */
 
 static void assert_refused(Rig *r, const char *pattern)
@@ -668,6 +695,7 @@ int main(int argc, char **argv)
     TEST("missing/source-fails", test_source_fails);
     TEST("minor", test_minor);
     TEST("write-protect", test_write_protect);
+    TEST("write-protect/untouched", test_write_protect_untouched);
     TEST("kernel/opening", test_opening);
     TEST("kernel/features", test_features);
     TEST("kernel/no-thread-ids", test_no_thread_ids);
