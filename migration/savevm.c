@@ -31,6 +31,7 @@ struct SaveVM {
     /* The migration thread */
     SaveStep step;
     VMDesc *desc;
+    IoChannel *states;          /* of devices, saved and not sent; or NULL */
     GPtrArray *entries;         /* scratch of a walk; empty between walks */
     guint next;                 /* where savevm_iterate() goes on, */
     int64_t turn_ns;            /* ... and what that one has had of its turn */
@@ -56,6 +57,7 @@ void savevm_free(SaveVM *sv)
     }
     g_assert(sv->entries->len == 0);
     g_ptr_array_free(sv->entries, TRUE);
+    g_clear_pointer(&sv->states, io_channel_unref);
     config_section_free(sv->config);
     vmdesc_free(sv->desc);
     g_free(sv);
@@ -490,15 +492,14 @@ static bool save_all(SaveVM *sv, MigStream *s, bool devices, Error **errp)
     return ok && mig_stream_flush(s, errp);
 }
 
-bool savevm_save_devices(SaveVM *sv, uint64_t *bytes, Error **errp)
+bool savevm_collect_devices(SaveVM *sv, Error **errp)
 {
-    g_autoptr(IoChannel) memory = io_channel_new_buffer();
+    IoChannel *memory = io_channel_new_buffer();
     g_autoptr(MigStream) s = mig_stream_new_output(memory,
                                                    sv->vm->host_clock);
-    const uint8_t *data;
-    size_t len;
 
-    g_assert(sv->step == STEP_COMPLETE);
+    g_assert(sv->step >= STEP_LIVE && sv->step <= STEP_COMPLETE && !sv->states);
+    sv->states = memory;
     vmdesc_int(sv->desc, "page_size", GUEST_PAGE_SIZE);
     vmdesc_array(sv->desc, "devices");
     if (!save_all(sv, s, true, errp) || !save_all(sv, s, false, errp)) {
@@ -506,7 +507,19 @@ bool savevm_save_devices(SaveVM *sv, uint64_t *bytes, Error **errp)
     }
     vmdesc_end(sv->desc);
     vmdesc_end(sv->desc);
-    data = io_channel_buffer_data(memory, &len);
+    return true;
+}
+
+bool savevm_save_devices(SaveVM *sv, uint64_t *bytes, Error **errp)
+{
+    const uint8_t *data;
+    size_t len;
+
+    g_assert(sv->step == STEP_COMPLETE);
+    if (!sv->states && !savevm_collect_devices(sv, errp)) {
+        return false;
+    }
+    data = io_channel_buffer_data(sv->states, &len);
     mig_stream_set_section(sv->s, "device states", 0);
     mig_put_buffer_nocopy(sv->s, data, len);
     if (bytes) {

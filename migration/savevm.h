@@ -156,6 +156,13 @@ bool savevm_complete_live(SaveVM *sv, Error **errp);
  */
 bool savevm_save_devices(SaveVM *sv, uint64_t *bytes, Error **errp);
 
+/*
+ * The first half of savevm_save_devices(), at any time after savevm_setup():
+ * collects the states in memory, for it to send later, when the guest may be
+ * running again. Guest stopped, big lock held.
+ */
+bool savevm_collect_devices(SaveVM *sv, Error **errp);
+
 /* EOF, then flushes: the destination has all that it needs to run. */
 bool savevm_write_end(SaveVM *sv, Error **errp);
 
