@@ -7,12 +7,20 @@ static void set_count(DirtyTracker *d, uint64_t pages)
     __atomic_store_n(&d->dirty_pages, pages, __ATOMIC_RELAXED);
 }
 
-static bool add_block(DirtyTracker *d, const RamBlock *rb, Error **errp)
+static DirtyBlock *list_block(DirtyTracker *d, const RamBlock *rb)
 {
-    DirtyBlock *b = &d->blocks[d->num_blocks];
+    DirtyBlock *b = &d->blocks[d->num_blocks++];
 
     b->rb = rb;
     b->pages = rb->backing.size / GUEST_PAGE_SIZE;
+    d->total_pages += b->pages;
+    return b;
+}
+
+static bool add_block(DirtyTracker *d, const RamBlock *rb, Error **errp)
+{
+    DirtyBlock *b = list_block(d, rb);
+
     b->bitmap = bitmap_new(b->pages);
     if (!b->bitmap) {
         error_setg(errp, "no address space for the dirty bitmap of RAM block "
@@ -20,8 +28,6 @@ static bool add_block(DirtyTracker *d, const RamBlock *rb, Error **errp)
         return false;
     }
     bitmap_set_range(b->bitmap, 0, b->pages);
-    d->total_pages += b->pages;
-    d->num_blocks++;
     return true;
 }
 
@@ -42,6 +48,24 @@ bool dirty_start(DirtyTracker *d, Memory *mem, Error **errp)
     }
     set_count(d, d->total_pages);
     return true;
+}
+
+void dirty_start_unlogged(DirtyTracker *d, Memory *mem)
+{
+    RamBlock *rb;
+
+    *d = (DirtyTracker) { 0 };
+    for (unsigned i = 0; (rb = memory_ram_by_index(mem, i)); i++) {
+        if (rb->migratable) {
+            list_block(d, rb);
+        }
+    }
+    set_count(d, d->total_pages);
+}
+
+void dirty_set_left(DirtyTracker *d, uint64_t pages)
+{
+    set_count(d, pages);
 }
 
 void dirty_stop(DirtyTracker *d)

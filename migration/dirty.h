@@ -17,7 +17,7 @@ typedef struct DirtyBlock {
 } DirtyBlock;
 
 typedef struct DirtyTracker {
-    DirtyLog *log;              /* NULL: not started */
+    DirtyLog *log;              /* NULL: not started, or there is none */
     DirtyBlock blocks[RAM_BLOCKS_MAX];
     unsigned num_blocks;
     uint64_t dirty_pages;       /* atomic */
@@ -30,6 +30,12 @@ typedef struct DirtyTracker {
 
 /* Starts logging over all migratable blocks; every page is dirty. */
 bool dirty_start(DirtyTracker *d, Memory *mem, Error **errp);
+/*
+ * Lists the blocks and counts their pages, no more: somebody else knows which
+ * are still to be sent, and says how many.
+ */
+void dirty_start_unlogged(DirtyTracker *d, Memory *mem);
+void dirty_set_left(DirtyTracker *d, uint64_t pages);
 void dirty_stop(DirtyTracker *d);
 
 /*

@@ -27,19 +27,30 @@ typedef struct Run {
     uint64_t first, count;      /* pages; count 0: none */
 } Run;
 
-static void write_run(Ram *ram, MigStream *s, Run *run)
+void mapped_ram_put_pages(Ram *ram, MigStream *s, const RamBlock *rb,
+                          uint64_t first, uint64_t count, const uint8_t *data)
 {
-    uint64_t offset = run->first * GUEST_PAGE_SIZE;
-    MappedBlock *mb;
+    MappedBlock *mb = &ram->save_mapped->block[rb->index];
 
-    if (run->count == 0) {
+    if (!data) {
+        for (uint64_t i = 0; i < count; i++) {
+            bitmap_test_and_clear(mb->bitmap, first + i);
+        }
+        ram_stat_add(&ram->stats.zero_pages, count);
         return;
     }
-    mb = &ram->save_mapped->block[run->rb->index];
-    mig_put_buffer_at(s, run->rb->host + offset, run->count * GUEST_PAGE_SIZE,
-                      mb->pages_offset + offset);
-    bitmap_set_range(mb->bitmap, run->first, run->count);
-    ram_stat_add(&ram->stats.normal_pages, run->count);
+    mig_put_buffer_at(s, data, count * GUEST_PAGE_SIZE,
+                      mb->pages_offset + first * GUEST_PAGE_SIZE);
+    bitmap_set_range(mb->bitmap, first, count);
+    ram_stat_add(&ram->stats.normal_pages, count);
+}
+
+static void write_run(Ram *ram, MigStream *s, Run *run)
+{
+    if (run->count > 0) {
+        mapped_ram_put_pages(ram, s, run->rb, run->first, run->count,
+                             run->rb->host + run->first * GUEST_PAGE_SIZE);
+    }
     run->count = 0;
 }
 
@@ -53,8 +64,7 @@ static void save_page(Ram *ram, MigStream *s, const RamBlock *rb,
         write_run(ram, s, run);
     }
     if (zero) {
-        bitmap_test_and_clear(ram->save_mapped->block[rb->index].bitmap, page);
-        ram_stat_add(&ram->stats.zero_pages, 1);
+        mapped_ram_put_pages(ram, s, rb, page, 1, NULL);
         return;
     }
     if (run->count == 0) {

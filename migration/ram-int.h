@@ -24,6 +24,7 @@ struct Ram {
     DirtyTracker dirty;
     PagePresence *save_presence;
     MappedRam *save_mapped;     /* NULL: pages go into the stream */
+    struct Snapshot *snapshot;  /* of one moment; NULL: as it is now */
     int64_t sync_ns;            /* when the period began that is measured */
     uint64_t period_dirty_pages;
     uint64_t period_start_sent;
@@ -53,6 +54,16 @@ MigIterate ram_save_iterate(MigStream *s, void *opaque, Error **errp);
 bool ram_save_complete(MigStream *s, void *opaque, Error **errp);
 /* Whether page @page is to be taken for a page of zeros. */
 bool ram_page_is_zero(Ram *ram, const RamBlock *rb, uint64_t page);
+/*
+ * Puts a page with @data, which stays as it is until the next flush; NULL:
+ * zeros. *last: the block of the page before in this section, or NULL.
+ */
+void ram_put_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
+                  const uint8_t *data, const RamBlock **last);
+
+/* ram-snapshot.c: save_live_iterate() with Ram.snapshot. */
+MigIterate ram_snapshot_iterate(Ram *ram, MigStream *s, int64_t end_ns,
+                                Error **errp);
 
 /* ram-load.c */
 bool ram_load_setup(void *opaque, Error **errp);
@@ -68,6 +79,9 @@ bool ram_block_is_unwritable(const RamBlock *rb);
  * stream fails, the rate is used up or it is @end_ns (-1: neither of these).
  */
 void mapped_ram_send_pages(Ram *ram, MigStream *s, int64_t end_ns);
+/* Neighbouring pages with @data to their places; NULL: they are zeros. */
+void mapped_ram_put_pages(Ram *ram, MigStream *s, const RamBlock *rb,
+                          uint64_t first, uint64_t count, const uint8_t *data);
 /* All pages of the checked layout that nobody takes, into guest memory. */
 bool mapped_ram_load_pages(Ram *ram, MigStream *s, bool mark_dirty,
                            Error **errp);

@@ -44,7 +44,9 @@ bool ram_save_setup(MigStream *s, void *opaque, Error **errp)
     Ram *ram = opaque;
 
     memset(&ram->stats, 0, sizeof(ram->stats));
-    if (!dirty_start(&ram->dirty, ram->vm->memory, errp)) {
+    if (ram->options.snapshot) {
+        dirty_start_unlogged(&ram->dirty, ram->vm->memory);
+    } else if (!dirty_start(&ram->dirty, ram->vm->memory, errp)) {
         return false;
     }
     ram->save_presence = page_presence_new();
@@ -124,12 +126,11 @@ bool ram_page_is_zero(Ram *ram, const RamBlock *rb, uint64_t page)
             page_is_zero(rb->host + page * GUEST_PAGE_SIZE));
 }
 
-static void send_page(Ram *ram, MigStream *s, const RamBlock *rb,
-                      uint64_t page, const RamBlock **last)
+void ram_put_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
+                  const uint8_t *data, const RamBlock **last)
 {
     uint64_t offset = page * GUEST_PAGE_SIZE;
-    bool zero = ram_page_is_zero(ram, rb, page);
-    uint64_t flags = zero ? RAM_SAVE_FLAG_ZERO : RAM_SAVE_FLAG_PAGE;
+    uint64_t flags = data ? RAM_SAVE_FLAG_PAGE : RAM_SAVE_FLAG_ZERO;
 
     if (rb == *last) {
         mig_put_be64(s, offset | flags | RAM_SAVE_FLAG_CONTINUE);
@@ -138,13 +139,22 @@ static void send_page(Ram *ram, MigStream *s, const RamBlock *rb,
         mig_put_counted_string(s, rb->id);
         *last = rb;
     }
-    if (zero) {
+    if (data) {
+        mig_put_buffer_nocopy(s, data, GUEST_PAGE_SIZE);
+        ram_stat_add(&ram->stats.normal_pages, 1);
+    } else {
         mig_put_u8(s, 0);
         ram_stat_add(&ram->stats.zero_pages, 1);
-    } else {
-        mig_put_buffer_nocopy(s, rb->host + offset, GUEST_PAGE_SIZE);
-        ram_stat_add(&ram->stats.normal_pages, 1);
     }
+}
+
+static void send_page(Ram *ram, MigStream *s, const RamBlock *rb,
+                      uint64_t page, const RamBlock **last)
+{
+    const uint8_t *data = ram_page_is_zero(ram, rb, page)
+        ? NULL : rb->host + page * GUEST_PAGE_SIZE;
+
+    ram_put_page(ram, s, rb, page, data, last);
 }
 
 /*
@@ -185,6 +195,10 @@ MigIterate ram_save_iterate(MigStream *s, void *opaque, Error **errp)
 {
     Ram *ram = opaque;
 
+    if (ram->snapshot) {
+        return ram_snapshot_iterate(ram, s, clock_now_ns(ram->clock) +
+                                    ITERATE_NS, errp);
+    }
     if (ram->save_mapped) {
         mapped_ram_send_pages(ram, s, clock_now_ns(ram->clock) + ITERATE_NS);
     } else {
@@ -203,10 +217,14 @@ bool ram_save_complete(MigStream *s, void *opaque, Error **errp)
     uint64_t pages;
 
     /* The guest has stopped: whoever asked last asked before or after. */
-    sync_dirty(ram);
+    if (!ram->options.snapshot) {
+        sync_dirty(ram);
+    }
     pages = dirty_count(&ram->dirty);
     if (ram->save_mapped) {
-        mapped_ram_send_pages(ram, s, -1);
+        if (pages) {
+            mapped_ram_send_pages(ram, s, -1);
+        }
         mapped_ram_put_bitmaps(ram->save_mapped, s);
         mig_put_be64(s, RAM_SAVE_FLAG_EOS);
     } else {

@@ -44,6 +44,11 @@ void ram_set_options(Ram *ram, const RamOptions *options)
     ram->options = *options;
 }
 
+void ram_set_snapshot(Ram *ram, struct Snapshot *snapshot)
+{
+    ram->snapshot = snapshot;
+}
+
 #define LOAD_STAT(_name) \
     stats->_name = __atomic_load_n(&ram->stats._name, __ATOMIC_RELAXED)
 

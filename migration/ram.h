@@ -13,6 +13,7 @@
 
 typedef struct Ram Ram;
 struct MappedRam;
+struct Snapshot;
 
 /*
  * Registers section "ram" for all migratable blocks of @vm. @clock times the
@@ -27,6 +28,7 @@ void ram_free(Ram *ram);
 typedef struct RamOptions {
     bool detect_zero_pages;     /* zero-page-detection is not "none" */
     bool mapped_ram;            /* capability mapped-ram; loading, too */
+    bool snapshot;              /* saving: ram_set_snapshot() will be called */
     /*
      * Loading with mapped_ram: takes the layout, which has been checked, over
      * and sees to its pages. NULL: they are loaded at once. Incoming thread,
@@ -36,6 +38,13 @@ typedef struct RamOptions {
     void *opaque;
 } RamOptions;
 void ram_set_options(Ram *ram, const RamOptions *options);
+
+/*
+ * After savevm_setup() with options.snapshot: memory is that of the moment of
+ * @snapshot, frozen by now, which must live until savevm_complete_live(). Then,
+ * or earlier, NULL. The outgoing migration thread.
+ */
+void ram_set_snapshot(Ram *ram, struct Snapshot *snapshot);
 
 /*
  * Counters of the migration that runs or has run last; zeros before. Written
