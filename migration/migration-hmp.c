@@ -135,10 +135,14 @@ static void print_devices(GString *out, const MigrationInfo *info)
 
 static void print_switchover(GString *out, const MigrationSwitchover *so)
 {
-    g_string_append_printf(out, "Switchover (ms): predicted=%.3f",
-                           (double)so->predicted_us / 1e3);
+    g_string_append(out, "Switchover (ms):");
+    if (so->has_predicted_us) {
+        g_string_append_printf(out, " predicted=%.3f%s",
+                               (double)so->predicted_us / 1e3,
+                               so->has_measured_us ? "," : "");
+    }
     if (so->has_measured_us) {
-        g_string_append_printf(out, ", measured=%.3f",
+        g_string_append_printf(out, " measured=%.3f",
                                (double)so->measured_us / 1e3);
     }
     g_string_append_c(out, '\n');
@@ -169,6 +173,19 @@ static void print_fast_load(GString *out, const MigrationInfo *info)
                                    PRIu64 "\n", n ? UINT64_C(1) << n : 0,
                                    UINT64_C(2) << n, l->value);
         }
+    }
+}
+
+static void print_snapshot(GString *out, const MigrationSnapshot *snap)
+{
+    g_string_append_printf(out, "Snapshot (pages): total=%" PRIu64 ", aside=%"
+                           PRIu64 ", waits=%" PRIu64 "\n", snap->total_pages,
+                           snap->aside_pages, snap->waits);
+    if (snap->has_latency) {
+        g_string_append_printf(out, "Store latency (us): faults=%" PRIu64
+                               ", average=%.3f, max=%.3f\n", snap->faults,
+                               (double)snap->latency / 1e3,
+                               (double)snap->latency_max / 1e3);
     }
 }
 
@@ -222,6 +239,9 @@ static void hmp_info_migrate(Vm *vm, char **args, GString *out)
     }
     if (info->fast_load) {
         print_fast_load(out, info);
+    }
+    if (info->snapshot) {
+        print_snapshot(out, info->snapshot);
     }
 }
 

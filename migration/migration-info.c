@@ -21,6 +21,8 @@ typedef struct OutView {
     uint64_t precopy_bytes;
     MigSwitchover so;
     bool done;
+    bool has_snapshot;
+    SnapshotStats snapshot;
 } OutView;
 
 /* Lock held. */
@@ -41,7 +43,12 @@ static void view_out(Migration *m, MigOut *out, OutView *view)
     if (out->stream) {
         outgoing_counters(out, &view->counters);
     }
-    if (view->so.phase == MIG_PHASE_NONE) {
+    view->has_snapshot = out->snapshot || out->has_snapshot_stats;
+    view->snapshot = out->snapshot_stats;
+    if (out->snapshot) {
+        snapshot_get_stats(out->snapshot, &view->snapshot);
+    }
+    if (view->so.phase == MIG_PHASE_NONE || view->so.snapshot) {
         view->precopy_bytes = view->counters.sent_bytes;
     }
 }
@@ -118,6 +125,7 @@ static MigrationSwitchover *switchover_info(const MigSwitchover *so)
     MigrationSwitchover *info = g_new0(MigrationSwitchover, 1);
     MigrationSwitchoverPhaseList **tail = &info->phases;
 
+    info->has_predicted_us = so->predicted_ns >= 0;
     info->predicted_us = MAX(so->predicted_ns, 0) / NS_PER_US;
     info->has_measured_us = mig_switchover_is_done(so);
     info->measured_us = so->total_ns / NS_PER_US;
@@ -127,6 +135,23 @@ static MigrationSwitchover *switchover_info(const MigSwitchover *so)
         p->name = g_strdup(so->parts[i].name);
         p->duration_us = so->parts[i].ns / NS_PER_US;
         QAPI_LIST_APPEND(tail, p);
+    }
+    return info;
+}
+
+static MigrationSnapshot *snapshot_info(const SnapshotStats *stats)
+{
+    MigrationSnapshot *info = g_new0(MigrationSnapshot, 1);
+    const UffdStats *faults = &stats->faults;
+
+    info->total_pages = stats->total_pages;
+    info->aside_pages = stats->aside_pages;
+    info->waits = stats->waits;
+    info->faults = faults->faults;
+    if (faults->faults) {
+        info->has_latency = info->has_latency_max = true;
+        info->latency = faults->latency_ns / faults->faults;
+        info->latency_max = faults->latency_max_ns;
     }
     return info;
 }
@@ -163,8 +188,11 @@ static void fill_out(Migration *m, MigOut *out, const OutView *view,
     info->ram = ram_info(m, out, view);
     mig_pending_read(m->pending, true, &rec);
     if (running) {
-        info->has_expected_downtime = true;
-        info->expected_downtime = expected_downtime(m, view, &rec);
+        info->has_expected_downtime =
+            !out->caps[MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT];
+        if (info->has_expected_downtime) {
+            info->expected_downtime = expected_downtime(m, view, &rec);
+        }
         info->has_remaining = true;
         info->remaining = rec.total.total_bytes;
     }
@@ -174,6 +202,9 @@ static void fill_out(Migration *m, MigOut *out, const OutView *view,
     mig_record_clear(&rec);
     if (view->so.phase != MIG_PHASE_NONE) {
         info->switchover = switchover_info(&view->so);
+    }
+    if (view->has_snapshot) {
+        info->snapshot = snapshot_info(&view->snapshot);
     }
     if (view->status == MIGRATION_STATUS_COMPLETED) {
         info->has_downtime = true;

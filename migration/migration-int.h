@@ -23,6 +23,7 @@
 #include "migration/ram.h"
 #include "migration/run-delay.h"
 #include "migration/savevm.h"
+#include "migration/snapshot.h"
 #include "migration/stats.h"
 #include "migration/stream-owner.h"
 #include "migration/switchover.h"
@@ -115,8 +116,11 @@ struct MigOut {
     MigStream *stream;          /* NULL before and after */
     IoChannel *ch;              /* what a cancel shuts down */
     MigSwitchover so;
+    Snapshot *snapshot;         /* background-snapshot, while memory is saved */
 
     /* Under lock */
+    bool has_snapshot_stats;
+    SnapshotStats snapshot_stats;       /* when that is over */
     bool cancelled;
     bool continued;             /* migrate-continue */
     bool end_sent;              /* the destination may take over from here */
@@ -240,6 +244,8 @@ void outgoing_counters(MigOut *out, MigStreamCounters *counters);
 bool outgoing_switch_over(MigOut *out, Error **errp);
 /* Lets the guest go on here, as it did before. Big lock. */
 void outgoing_resume_guest(MigOut *out);
+/* Without answers: all that was written must have arrived. */
+bool outgoing_close_channel(MigOut *out, Error **errp);
 
 /* ---- return-path.c ---- */
 

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "migration/background-snapshot.h"
 #include "migration/blocker.h"
 #include "migration/migration-int.h"
 #include "migration/migration.h"
@@ -184,7 +185,8 @@ bool migration_cap(Migration *m, MigrationCapability cap)
 void migration_kick(Migration *m)
 {
     g_mutex_lock(&m->lock);
-    if (m->out && m->out->stream && m->out->so.phase == MIG_PHASE_NONE) {
+    if (m->out && m->out->stream &&
+        (m->out->so.phase == MIG_PHASE_NONE || m->out->so.snapshot)) {
         mig_stream_set_rate_limit(m->out->stream,
                                   m->options.params[MIG_PARAM_MAX_BANDWIDTH]);
     }
@@ -214,6 +216,7 @@ RamOptions migration_ram_options(Migration *m)
         .detect_zero_pages = migration_param(m, MIG_PARAM_ZERO_PAGE_DETECTION)
                              != ZERO_PAGE_DETECTION_NONE,
         .mapped_ram = migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM),
+        .snapshot = migration_cap(m, MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT),
     };
 }
 
@@ -262,6 +265,11 @@ bool migration_set_options(Migration *m, const MigOptions *next,
     if (next->caps[MIGRATION_CAPABILITY_POSTCOPY_RAM] &&
         !migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM) &&
         !check_postcopy(m, errp)) {
+        return false;
+    }
+    if (next->caps[MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] &&
+        !migration_cap(m, MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT) &&
+        !background_snapshot_check(m, errp)) {
         return false;
     }
     g_mutex_lock(&m->lock);
@@ -377,6 +385,10 @@ bool migration_check_possible(Migration *m, Error **errp)
     reason = first_blocker(m, false);
     if (reason) {
         error_setg(errp, "%s", reason);
+        return false;
+    }
+    if (migration_cap(m, MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT) &&
+        !background_snapshot_check(m, errp)) {
         return false;
     }
     return savevm_check_migratable(m->vm, errp);

@@ -32,6 +32,8 @@ const MigCapInfo mig_cap_info[MIGRATION_CAPABILITY__MAX] = {
         false, "give each page of memory a fixed place in a file" },
     [MIGRATION_CAPABILITY_POSTCOPY_RAM] = {
         false, "destination of a mapped-ram file: run before memory is there" },
+    [MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] = {
+        false, "save one moment of the guest while it runs on" },
 };
 
 const MigParamInfo mig_param_info[MIG_PARAM__MAX] = {
@@ -268,6 +270,27 @@ static bool set_cap(MigOptions *o, MigrationCapability cap, bool on,
     return true;
 }
 
+/* A guest that is saved stays, and nobody answers. */
+static bool check_snapshot_caps(const MigOptions *o, Error **errp)
+{
+    static const MigrationCapability others[] = {
+        MIGRATION_CAPABILITY_AUTO_CONVERGE, MIGRATION_CAPABILITY_RETURN_PATH,
+        MIGRATION_CAPABILITY_PAUSE_BEFORE_SWITCHOVER,
+        MIGRATION_CAPABILITY_POSTCOPY_RAM,
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(others); i++) {
+        if (o->caps[MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] &&
+            o->caps[others[i]]) {
+            error_setg(errp, "capability 'background-snapshot' cannot be on "
+                       "together with '%s'",
+                       MigrationCapability_str(others[i]));
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What one capability alone cannot tell. */
 static bool check_caps(const MigOptions *o, Error **errp)
 {
@@ -277,7 +300,7 @@ static bool check_caps(const MigOptions *o, Error **errp)
                    "'return-path', which is off");
         return false;
     }
-    return true;
+    return check_snapshot_caps(o, errp);
 }
 
 bool mig_options_set_caps(MigOptions *o,

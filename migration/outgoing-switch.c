@@ -244,8 +244,7 @@ static bool wait_for_take_over(MigOut *out, Error **errp)
     return taken;
 }
 
-/* Without answers: all that was written must have arrived. */
-static bool close_channel(MigOut *out, Error **errp)
+bool outgoing_close_channel(MigOut *out, Error **errp)
 {
     if (!io_channel_close(out->ch, errp)) {
         error_prepend(errp, "ending the migration: ");
@@ -340,7 +339,7 @@ bool outgoing_switch_over(MigOut *out, Error **errp)
     }
     savevm_write_description(out->sv, NULL);
     if (!out->rp.opened) {
-        if (!close_channel(out, errp)) {
+        if (!outgoing_close_channel(out, errp)) {
             return false;
         }
     } else {

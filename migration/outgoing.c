@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "migration/migration-int.h"
+#include "migration/background-snapshot.h"
 #include "system/cpu.h"
 #include "system/runstate.h"
 #include "trace/trace-migration.h"
@@ -203,7 +203,7 @@ static void tear_down(MigOut *out, bool ok)
     MigStream *stream = out->stream;
 
     vm_lock(m->vm);
-    if (ok) {
+    if (ok && !out->caps[MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT]) {
         runstate_set(m->vm, RUN_STATE_POSTMIGRATE);
     } else {
         outgoing_resume_guest(out);
@@ -268,6 +268,9 @@ static bool run(MigOut *out, Error **errp)
                        MIGRATION_STATUS_ACTIVE)) {
         error_setg(errp, "cancelled");
         return false;
+    }
+    if (out->caps[MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT]) {
+        return background_snapshot_run(out, errp);
     }
     switch (mig_loop_run(&out->loop, errp)) {
     case MIG_STEP_SWITCHOVER:

@@ -84,7 +84,9 @@ static bool send_run(Ram *ram, MigStream *s, const RamBlock **last,
         return false;
     }
     put_run(ram, s, &run, zero, last);
-    if (!mig_stream_flush(s, errp)) {
+    /* With places of their own pages have left; the stream has only begun. */
+    if (ram->save_mapped ? !mig_stream_check(s, errp)
+                         : !mig_stream_flush(s, errp)) {
         return false;
     }
     snapshot_sent(ram->snapshot, &run);

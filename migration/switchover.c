@@ -5,21 +5,25 @@
  */
 #include "migration/switchover.h"
 
+typedef enum PhaseRule { MUST, MAY, NEVER } PhaseRule;
+
 typedef struct PhaseInfo {
     const char *name;
-    bool optional;
+    PhaseRule move, snapshot;   /* whether it may be left out */
 } PhaseInfo;
 
 static const PhaseInfo phases[MIG_PHASE__MAX] = {
-    [MIG_PHASE_NONE] = { "none", false },
-    [MIG_PHASE_STOP] = { "stop vCPUs", false },
-    [MIG_PHASE_PAUSE] = { "pre-switchover pause", true },
-    [MIG_PHASE_SYNC] = { "final sync", false },
-    [MIG_PHASE_MODULES] = { "other modules", false },
-    [MIG_PHASE_DEVICE_STATES] = { "device states", false },
-    [MIG_PHASE_LOAD] = { "destination load", true },
-    [MIG_PHASE_START] = { "destination start", true },
-    [MIG_PHASE_DONE] = { "done", false },
+    [MIG_PHASE_NONE] = { "none", MUST, MUST },
+    [MIG_PHASE_STOP] = { "stop vCPUs", MUST, MUST },
+    [MIG_PHASE_PAUSE] = { "pre-switchover pause", MAY, NEVER },
+    [MIG_PHASE_SYNC] = { "final sync", MUST, NEVER },
+    [MIG_PHASE_MODULES] = { "other modules", MUST, NEVER },
+    [MIG_PHASE_DEVICE_STATES] = { "device states", MUST, MUST },
+    [MIG_PHASE_LOAD] = { "destination load", MAY, NEVER },
+    [MIG_PHASE_START] = { "destination start", MAY, NEVER },
+    [MIG_PHASE_PROTECT] = { "write protection", NEVER, MUST },
+    [MIG_PHASE_RESUME] = { "start vCPUs", NEVER, MUST },
+    [MIG_PHASE_DONE] = { "done", MUST, MUST },
 };
 
 void mig_switchover_init(MigSwitchover *so, Clock *clock)
@@ -35,6 +39,12 @@ void mig_switchover_begin(MigSwitchover *so, int64_t predicted_ns)
     so->phase = MIG_PHASE_STOP;
 }
 
+void mig_switchover_begin_snapshot(MigSwitchover *so)
+{
+    mig_switchover_begin(so, -1);
+    so->snapshot = true;
+}
+
 static void add_part(MigSwitchover *so, const char *name, int64_t ns)
 {
     if (so->num_parts == MIG_SWITCHOVER_PARTS_MAX) {
@@ -44,14 +54,20 @@ static void add_part(MigSwitchover *so, const char *name, int64_t ns)
     so->parts[so->num_parts++] = (MigSwitchoverPart) { name, ns };
 }
 
-/* Whether @next may follow: nothing but optional phases is left out. */
-static bool may_enter(MigPhase from, MigPhase next)
+static PhaseRule rule_of(const MigSwitchover *so, MigPhase phase)
 {
-    if (from == MIG_PHASE_NONE || next <= from || next >= MIG_PHASE__MAX) {
+    return so->snapshot ? phases[phase].snapshot : phases[phase].move;
+}
+
+/* Whether @next may follow: what must be is not left out. */
+static bool may_enter(const MigSwitchover *so, MigPhase next)
+{
+    if (so->phase == MIG_PHASE_NONE || next <= so->phase ||
+        next >= MIG_PHASE__MAX || rule_of(so, next) == NEVER) {
         return false;
     }
-    for (MigPhase p = from + 1; p < next; p++) {
-        if (!phases[p].optional) {
+    for (MigPhase p = so->phase + 1; p < next; p++) {
+        if (rule_of(so, p) == MUST) {
             return false;
         }
     }
@@ -62,7 +78,7 @@ bool mig_switchover_enter(MigSwitchover *so, MigPhase next, int64_t at_ns)
 {
     int64_t ns;
 
-    if (!may_enter(so->phase, next)) {
+    if (!may_enter(so, next)) {
         return false;
     }
     at_ns = MAX(at_ns, so->phase_ns);

@@ -24,6 +24,8 @@ typedef enum MigPhase {
     MIG_PHASE_DEVICE_STATES,
     MIG_PHASE_LOAD,             /* destination load */
     MIG_PHASE_START,            /* destination start */
+    MIG_PHASE_PROTECT,          /* background snapshot: memory is protected */
+    MIG_PHASE_RESUME,           /* ... start vCPUs */
     MIG_PHASE_DONE,
     MIG_PHASE__MAX
 } MigPhase;
@@ -38,6 +40,7 @@ typedef struct MigSwitchoverPart {
 
 typedef struct MigSwitchover {
     Clock *clock;
+    bool snapshot;              /* the guest goes on here */
     MigPhase phase;
     int64_t start_ns;
     int64_t phase_ns;           /* when the present phase began */
@@ -52,6 +55,12 @@ void mig_switchover_init(MigSwitchover *so, Clock *clock);
 
 /* The clock starts: before the first vCPU is asked to stop. */
 void mig_switchover_begin(MigSwitchover *so, int64_t predicted_ns);
+
+/*
+ * The same for a guest that is saved: its phases are STOP, DEVICE_STATES,
+ * PROTECT and RESUME. There is no prediction.
+ */
+void mig_switchover_begin_snapshot(MigSwitchover *so);
 
 /*
  * Ends the present phase at @at_ns (not before its start: it is moved there)

@@ -154,7 +154,8 @@ static bool block_postcopy(VfioMigration *m, Error **errp)
     g_autofree char *reason = NULL;
 
     reason = g_strdup_printf("VFIO device %s reaches the guest's memory by "
-                             "itself and cannot wait for a page (postcopy)",
+                             "itself and cannot wait for a page "
+                             "(postcopy-ram, background-snapshot)",
                              m->vdev->name);
     return migration_add_postcopy_blocker(m->vdev->vm, reason,
                                           &m->postcopy_blocker, errp);

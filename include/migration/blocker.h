@@ -17,8 +17,10 @@ bool migration_add_blocker(Vm *vm, const char *reason, unsigned *id,
 
 /*
  * As above, for what only hinders the guest from running before all of its
- * memory is there: a device that reaches memory by itself cannot wait for a
- * page. Not shown in blocked-reasons.
+ * memory is there, or while memory is write-protected (background-snapshot): a
+ * device that reaches memory by itself cannot wait for a page. So has a live
+ * module that has more to save than memory and what goes with the states of
+ * devices. Not shown in blocked-reasons.
  */
 bool migration_add_postcopy_blocker(Vm *vm, const char *reason, unsigned *id,
                                     Error **errp);

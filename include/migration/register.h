@@ -91,6 +91,8 @@ typedef struct SaveVMHandlers {
 
     /*
      * Guest stopped: sends all that is left. Migration thread, big lock held.
+     * With background-snapshot the guest runs, and what goes is that of the
+     * moment: guest memory's alone (blocker.h).
      */
     bool (*save_complete)(MigStream *s, void *opaque, Error **errp);
 

@@ -27,6 +27,7 @@ OWN = {
     'query-migrate.returns.*devices',
     'query-migrate.returns.*switchover',
     'query-migrate.returns.*fast-load',
+    'query-migrate.returns.*snapshot',
 }
 
 # Commands and events that QEMU 11.1 does not have.
