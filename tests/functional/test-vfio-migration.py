@@ -336,10 +336,12 @@ class Blockers(Case):
         self.blocked(DEVICE, ',enable-migration=off', 'enable-migration=off')
 
     def test_postcopy(self):
-        src = self.source(DEVICE)
-        with self.assertRaisesRegex(harness.QmpError, "'postcopy-ram'.*VFIO device"):
-            src.command('migrate-set-capabilities',
-                        capabilities=[{'capability': 'postcopy-ram', 'state': True}])
+        """Its DMA waits for no page: neither for one to come, nor to be let on."""
+        src = self.source(DEVICE, caps=())
+        for name in ('postcopy-ram', 'background-snapshot'):
+            with self.assertRaisesRegex(harness.QmpError, f"'{name}'.*VFIO device"):
+                src.command('migrate-set-capabilities',
+                            capabilities=[{'capability': name, 'state': True}])
         self.assert_lives(src)
 
     def test_no_support(self):
