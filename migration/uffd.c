@@ -462,6 +462,8 @@ void uffd_release(Uffd *u)
             warn_report("RAM block '%s': giving it back from userfaultfd: %s",
                         rb->id, g_strerror(errno));
         }
+        /* By itself the kernel wakes those alone who wait for contents. */
+        wake(u, rb->host, rb->backing.size);
     }
 }
 
