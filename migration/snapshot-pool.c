@@ -6,6 +6,10 @@
 
 #include "migration/snapshot-pool.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23  /* Linux 5.14 */
+#endif
+
 bool snapshot_pool_init(SnapshotPool *pool, uint64_t bytes, Error **errp)
 {
     *pool = (SnapshotPool) { .slots = bytes / GUEST_PAGE_SIZE };
@@ -17,6 +21,9 @@ bool snapshot_pool_init(SnapshotPool *pool, uint64_t bytes, Error **errp)
                          " bytes of pages put aside", bytes);
         return false;
     }
+    /* Now, and not while somebody waits; if it cannot be, then as it comes. */
+    madvise(pool->base, bytes, MADV_HUGEPAGE);
+    madvise(pool->base, bytes, MADV_POPULATE_WRITE);
     pool->runs = g_new(PoolRun, pool->slots);
     return true;
 }

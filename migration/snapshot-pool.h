@@ -30,7 +30,7 @@ typedef struct SnapshotPool {
     uint64_t pushed, popped;    /* runs */
 } SnapshotPool;
 
-/* @bytes: a multiple of GUEST_PAGE_SIZE. Memory is used as it is filled. */
+/* @bytes: a multiple of GUEST_PAGE_SIZE. */
 bool snapshot_pool_init(SnapshotPool *pool, uint64_t bytes, Error **errp);
 void snapshot_pool_clear(SnapshotPool *pool);
 
