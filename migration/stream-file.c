@@ -131,4 +131,6 @@ void mig_stream_take_back(MigStream *s, size_t len)
     s->num_iov -= last->iov_len == 0;
     s->end -= len;
     s->offset -= len;
+    /* They may have been paid for. */
+    s->window_offset = MIN(s->window_offset, s->offset);
 }

@@ -359,6 +359,15 @@ static void test_rate(void)
     g_assert_false(mig_stream_rate_exceeded(out));
     g_assert_cmpint(mig_stream_rate_wait_ns(out), ==, 0);
 
+    /* what was paid for and is taken back is no debt, now or later */
+    mig_stream_flush(out, NULL);
+    mig_put_buffer(out, buf, 9);
+    clock.ns += 100 * ms;
+    g_assert_false(mig_stream_rate_exceeded(out));
+    mig_stream_take_back(out, 9);
+    g_assert_false(mig_stream_rate_exceeded(out));
+    g_assert_cmpint(mig_stream_rate_wait_ns(out), ==, 0);
+
     /* an idle hour earns nothing */
     clock.ns += 3600 * 1000 * ms;
     g_assert_false(mig_stream_rate_exceeded(out));
