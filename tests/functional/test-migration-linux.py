@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A Linux guest is moved while it uses every device that it has."""
 import re
+import shutil
 import socket
 import tempfile
 import time
@@ -122,6 +123,50 @@ class LinuxOnTheMove(unittest.TestCase):
     def test_fast_load(self):
         """Devices' I/O into and out of memory that is not there yet."""
         self.move('pci', self.by_snapshot)
+
+    def save(self, source, uri, until):
+        """Saves it, with a disk that takes its time; returns when that has come."""
+        source.command('migrate', uri=uri)
+        end = harness.deadline(60)
+        while not until(info := source.command('query-migrate')):
+            self.assertNotEqual(info['status'], 'failed', info)
+            self.assertLess(time.monotonic(), end, info)
+            time.sleep(0.005)
+
+    def test_background_snapshot(self):
+        """Saved again and again while it uses every device, and it goes on; and
+        so does another one, with a copy of the disk of the last moment."""
+        with tempfile.TemporaryDirectory() as folder:
+            image, uri = f'{folder}/disk', f'file:{folder}/state'
+            with open(image, 'wb') as disk:
+                disk.truncate(8 * MIB)
+            source = self.machine('pci', image, 'source')
+            self.wait_rounds(source, 3)
+            source.command('migrate-set-capabilities', capabilities=[
+                {'capability': name, 'state': True}
+                for name in ('mapped-ram', 'background-snapshot')])
+            source.command('migrate-set-parameters', max_bandwidth=64 * MIB)
+            for _ in range(4):
+                self.save(source, uri, lambda info: info['status'] == 'completed')
+                self.assertGreater(source.command('query-migrate')['snapshot']['aside-pages'], 0)
+                self.wait_rounds(source, len(self.rounds(source)) + 1)
+            source.command('stop')
+            self.save(source, uri, lambda info: 'measured-us' in info.get('switchover', {}))
+            shutil.copy(image, f'{folder}/copy')
+            source.command('cont')
+            self.complete(source)
+            target = self.machine('pci', f'{folder}/copy', 'target', '-global',
+                                  'migration.mapped-ram=on', '-incoming', uri)
+            self.complete(target)
+            target.command('cont')
+            done = len(self.rounds(source))
+            self.wait_rounds(target, 4)
+            self.wait_rounds(source, done + 4)
+            for machine in (source, target):
+                rounds = self.rounds(machine)
+                first = rounds[0][0]
+                self.assertEqual(rounds, [(first + i, 0) for i in range(len(rounds))])
+                self.assertNotIn('Oops', machine.serial())
 
 
 if __name__ == '__main__':
