@@ -187,10 +187,26 @@ class OneMoment(Background):
         self.check_moment(src, self.load())
 
     def test_private_memory(self):
-        """Anonymous memory, most of it never touched; checked through the guest."""
+        """Anonymous memory, most of it never touched."""
+        info = self.through_the_guest(f'memory-backend-ram,id=mem,size={RAM}')
+        self.assertGreater(info['ram']['duplicate'], (RAM >> 12) - (AREA_MIB << 8) - 512)
+
+    def test_huge_pages(self):
+        """A store waits for 2 MiB to be put aside."""
+        meminfo = pathlib.Path('/proc/meminfo').read_text()
+        free = int(meminfo.split('HugePages_Free:')[1].split()[0]) \
+            if 'Hugepagesize:       2048 kB' in meminfo else 0
+        if free < RAM >> 20:
+            self.skipTest(f'{free} huge pages of 2 MiB are free, {RAM >> 20} are needed')
+        info = self.through_the_guest(f'memory-backend-memfd,id=mem,size={RAM},hugetlb=on,'
+                                      'hugetlbsize=2M')
+        self.assertEqual(info['snapshot']['aside-pages'] % 512, 0)
+
+    def through_the_guest(self, backend):
+        """With memory that nobody else sees: its pattern is checked by qtest."""
         image = harness.pattern_image(self.folder, area_mib=AREA_MIB, fill=True)
         args = ('-machine', 'virt,memory-backend=mem', '-nodefaults', '-bios', 'none',
-                '-object', f'memory-backend-ram,id=mem,size={RAM}')
+                '-object', backend)
         src = harness.Machine(*args, '-kernel', image)
         self.addCleanup(src.close)
         src.wait_serial('counter ')
@@ -200,7 +216,6 @@ class OneMoment(Background):
                             capabilities=[{'capability': name, 'state': name in caps}])
             self.start(src)
             info = self.complete(src)
-            self.assertGreater(info['ram']['duplicate'], (RAM >> 12) - (AREA_MIB << 8) - 512)
             path = f'{self.folder}/qtest{len(caps)}'
             dst = harness.Machine(
                 *args, '-S', '-qtest', f'unix:{path},server=on,wait=off',
@@ -216,6 +231,8 @@ class OneMoment(Background):
             time.sleep(0.2)
             dst.command('stop')
             self.assertGreater(harness.check_pattern(qtest, AREA_MIB), low)
+            dst.close()
+        return info
 
     def test_reset_and_power(self):
         """What else the board does meanwhile: a reset writes to memory, too."""
