@@ -6,7 +6,8 @@ after page.
 - How long it stands still: the time that the program gives ("downtime").
 - How much slower it is while it is saved: the pages that it has written a second,
   read in its memory, from before the command to the end of the migration,
-  against the time just before.
+  against the time just before. A guest that is paced makes up for short waits,
+  as programs do that wait for a timer; one that is not shows every one of them.
 
 Both by how fast the guest writes, for plain and mapped-ram files in the host's
 cache, with max-bandwidth off and, for a disk of that speed, on.
@@ -39,7 +40,7 @@ class Guest:
 
     def __init__(self, folder, mib, rate):
         self.area = mib * MIB
-        self.file = f'{folder}/ram'
+        self.file = f'{folder}/ram-{rate}'      # new: it counts from 0
         ram = mib + 32
         image = harness.pattern_image(folder, area_mib=mib, fill=True, pages_per_second=rate)
         self.machine = harness.Machine(
@@ -72,6 +73,7 @@ class Guest:
     def close(self):
         self.view.close()
         self.machine.close()
+        os.unlink(self.file)
 
 
 def save(machine, path):
