@@ -288,7 +288,7 @@ static void save(const char *path)
 
 static void load(const char *path)
 {
-    static char buf[32768];
+    static char buf[CHUNK];
     int file = must("open", open(path, O_RDONLY));
     ssize_t n;
     int data;
