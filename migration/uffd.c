@@ -393,21 +393,24 @@ static gpointer fault_main(gpointer opaque)
 
 /* ---- beginning and end ---- */
 
-/* What is there has no contents from here on. */
-static bool empty_block(const RamBlock *rb, Error **errp)
+bool uffd_empty(const RamBlock *rb, uint64_t offset, uint64_t len,
+                Error **errp)
 {
     int res;
+
+    g_assert(is_range_ok(rb, offset, len));
 
     if (rb->backing.fd >= 0) {
         res = fallocate(rb->backing.fd,
                         FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                        rb->backing.fd_offset, rb->backing.size);
+                        rb->backing.fd_offset + offset, len);
     } else {
-        res = madvise(rb->host, rb->backing.size,
+        res = madvise(rb->host + offset, len,
                       rb->backing.share ? MADV_REMOVE : MADV_DONTNEED);
     }
     if (res < 0) {
-        error_setg_errno(errp, errno, "RAM block '%s': emptying it", rb->id);
+        error_setg_errno(errp, errno, "RAM block '%s': emptying 0x%" PRIx64
+                         " bytes at 0x%" PRIx64, rb->id, len, offset);
         return false;
     }
     return true;
@@ -486,7 +489,7 @@ static bool make_buffers(Uffd *u, unsigned channels, Error **errp)
     return true;
 }
 
-static bool set_up(Uffd *u, unsigned channels, Error **errp)
+static bool set_up(Uffd *u, unsigned channels, bool keep, Error **errp)
 {
     u->fd = uffd_open(u->sys, &u->blocks, u->modes, &u->extras, errp);
     if (u->fd < 0) {
@@ -501,9 +504,11 @@ static bool set_up(Uffd *u, unsigned channels, Error **errp)
         return false;
     }
     for (unsigned i = 0; i < u->blocks.num; i++) {
-        if ((u->modes & UFFD_MISSING &&
-             !empty_block(u->blocks.rb[i], errp)) ||
-            !register_block(u, u->blocks.rb[i], errp)) {
+        const RamBlock *rb = u->blocks.rb[i];
+
+        if ((u->modes & UFFD_MISSING && !keep &&
+             !uffd_empty(rb, 0, rb->backing.size, errp)) ||
+            !register_block(u, rb, errp)) {
             return false;
         }
     }
@@ -528,7 +533,7 @@ Uffd *uffd_setup_incoming(const UffdIncoming *incoming,
     u->opaque = handler->opaque;
     u->fd = u->stop_fd = -1;
     g_mutex_init(&u->lock);
-    if (!set_up(u, channels, errp)) {
+    if (!set_up(u, channels, incoming->keep, errp)) {
         error_prepend(errp, "serving page faults: ");
         uffd_free(u);
         return NULL;

@@ -104,12 +104,13 @@ typedef struct UffdIncoming {
     Clock *clock;
     UffdBlocks blocks;
     unsigned modes;             /* of UffdMode */
+    bool keep;                  /* what is there stays: the caller empties */
 } UffdIncoming;
 
 /*
- * Begins to serve: opens, negotiates, empties the blocks (UFFD_MISSING: what
- * is there has no contents from here on), registers them, starts the thread
- * "mig/dst/fault", or "mig/src/fault" if all that is heard of are writes.
+ * Begins to serve: opens, negotiates, empties the blocks (UFFD_MISSING, unless
+ * keep: what is there has no contents from here on), registers them, starts the
+ * thread "mig/dst/fault", or "mig/src/fault" if all that is heard of are writes.
  * @channels: how many other threads will put pages in place;
  * each has a number, 1 .. @channels, and the fault thread is 0. NULL and errp:
  * everything opened is closed. No thread may be using the memory, but with
@@ -119,6 +120,13 @@ typedef struct UffdIncoming {
 Uffd *uffd_setup_incoming(const UffdIncoming *incoming,
                           const UffdHandler *handler, unsigned channels,
                           Error **errp);
+
+/*
+ * What @rb has there has no contents from here on; in whole pages of its own.
+ * Any thread; nobody may be using it.
+ */
+bool uffd_empty(const RamBlock *rb, uint64_t offset, uint64_t len,
+                Error **errp);
 
 /*
  * Takes the registration back, so that whoever waits goes on, and a page
