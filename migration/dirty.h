@@ -51,6 +51,31 @@ uint64_t dirty_sync(DirtyTracker *d);
  */
 const DirtyBlock *dirty_next(DirtyTracker *d, uint64_t *page);
 
+/* As above, but it stays dirty, and the walk stays there. */
+const DirtyBlock *dirty_peek(DirtyTracker *d, uint64_t *page);
+
+/* ---- postcopy: the guest has stopped, and nothing becomes dirty any more.
+ * Whoever shares the tracker with another thread has a lock around these. */
+
+/* The tracker's own block of @rb, or NULL. */
+DirtyBlock *dirty_block(DirtyTracker *d, const RamBlock *rb);
+
+/* The walk goes on at @page of @b. */
+void dirty_seek(DirtyTracker *d, const DirtyBlock *b, uint64_t page);
+
+/*
+ * Clears the bits of the host's page, of @unit guest pages, that @page is in:
+ * *first is its first one. False: none was set.
+ */
+bool dirty_take_unit(DirtyTracker *d, const DirtyBlock *b, uint64_t page,
+                     uint64_t unit, uint64_t *first);
+
+/* Pages of the host's of which a part is dirty become dirty as a whole. */
+void dirty_round_up(DirtyTracker *d, const DirtyBlock *b, uint64_t unit);
+
+/* Dirty is from now on what @received, of b->pages bits, does not have. */
+void dirty_replace(DirtyTracker *d, DirtyBlock *b, const uint64_t *received);
+
 static inline uint64_t dirty_count(const DirtyTracker *d)
 {
     return __atomic_load_n(&d->dirty_pages, __ATOMIC_RELAXED);

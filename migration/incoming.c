@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "migration/migration-int.h"
+#include "migration/postcopy.h"
 #include "system/holdings.h"
 #include "system/machine.h"
 #include "system/runstate.h"
@@ -39,6 +40,9 @@ static bool on_ping(void *opaque, uint32_t value, Error **errp)
     if (!in->rp_open) {
         error_setg(errp, "PING %u before the return path was opened", value);
         return false;
+    }
+    if (postcopy_in_is_listening(in->pc)) {
+        return postcopy_in_ping(in->pc, value, errp);
     }
     return return_path_send(in->end.ch, MIG_RP_MSG_PONG, value, errp);
 }
@@ -74,10 +78,83 @@ static bool on_section_loaded(void *opaque, Error **errp)
     return true;
 }
 
+/* ---- postcopy ---- */
+
+static bool on_postcopy_advise(void *opaque, const PostcopyAdvise *advise,
+                               Error **errp)
+{
+    MigIn *in = opaque;
+    Migration *m = in->m;
+    PostcopyIn *pc;
+
+    if (!migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM) ||
+        migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM)) {
+        error_setg(errp, "the source wants to be able to go into postcopy: "
+                   "capability 'postcopy-ram' must be on here, too, and "
+                   "'mapped-ram' off");
+        return false;
+    }
+    if (in->pc || !in->rp_open) {
+        error_setg(errp, in->pc ? "postcopy-advise comes twice"
+                                : "postcopy-advise without a return path");
+        return false;
+    }
+    pc = postcopy_in_new(in, advise, errp);
+    g_mutex_lock(&m->lock);
+    in->pc = pc;
+    g_mutex_unlock(&m->lock);
+    return pc != NULL;
+}
+
+static bool on_postcopy_discard(void *opaque, const PostcopyDiscard *discard,
+                                Error **errp)
+{
+    MigIn *in = opaque;
+
+    if (!in->pc || postcopy_in_is_listening(in->pc)) {
+        error_setg(errp, "postcopy-ram-discard %s", in->pc
+                   ? "after postcopy-listen" : "without postcopy-advise");
+        return false;
+    }
+    return postcopy_in_discard(in->pc, discard, errp);
+}
+
+static bool on_postcopy_listen(void *opaque, uint32_t stream_id, Error **errp)
+{
+    MigIn *in = opaque;
+    Migration *m = in->m;
+
+    if (!in->pc || postcopy_in_is_listening(in->pc)) {
+        error_setg(errp, "postcopy-listen %s", in->pc
+                   ? "comes twice" : "without postcopy-advise");
+        return false;
+    }
+    migration_set(m, &m->in_status, MIGRATION_STATUS_ACTIVE,
+                  MIGRATION_STATUS_POSTCOPY_DEVICE);
+    /* Whose stream it is now; what it has read ahead goes along. */
+    return postcopy_in_listen(in->pc, g_steal_pointer(&in->stream),
+                              in->end.ch, stream_id, errp);
+}
+
+static bool on_postcopy_run(void *opaque, Error **errp)
+{
+    MigIn *in = opaque;
+
+    if (!postcopy_in_is_listening(in->pc)) {
+        error_setg(errp, "postcopy-run without postcopy-listen");
+        return false;
+    }
+    return true;
+}
+
 static const LoadVMOps load_ops = {
     .open_return_path = on_open_return_path,
     .ping = on_ping,
     .switchover_start = on_switchover_start,
+    .postcopy_advise = on_postcopy_advise,
+    .postcopy_discard = on_postcopy_discard,
+    .postcopy_listen = on_postcopy_listen,
+    .postcopy_run = on_postcopy_run,
     .section_loaded = on_section_loaded,
 };
 
@@ -134,18 +211,38 @@ static void end_fast_load(MigIn *in)
     fast_load_free(fast);
 }
 
+/* Its numbers stay. */
+static void end_postcopy(MigIn *in)
+{
+    PostcopyIn *pc = in->pc;
+
+    if (!pc) {
+        return;
+    }
+    g_mutex_lock(&in->m->lock);
+    postcopy_in_get_stats(pc, &in->pc_stats);
+    in->has_pc_stats = postcopy_in_is_listening(pc);
+    in->pc = NULL;
+    in->ch = NULL;
+    in->pages_follow = false;
+    g_mutex_unlock(&in->m->lock);
+    postcopy_in_free(pc);
+}
+
 /*
  * The guest runs. If the program ends before all is there, pages still come
  * until nobody is left who could touch one.
  */
 static bool load_rest(MigIn *in, Error **errp)
 {
-    if (!in->fast) {
-        return true;
-    }
-    if (!fast_load_run(in->fast, errp)) {
+    if (postcopy_in_is_listening(in->pc)) {
+        if (!postcopy_in_wait(in->pc, errp)) {
+            return false;
+        }
+    } else if (in->fast && !fast_load_run(in->fast, errp)) {
         return false;
     }
+    end_postcopy(in);
     end_fast_load(in);
     return true;
 }
@@ -205,6 +302,25 @@ static bool commit_fast_load(MigIn *in, Error **errp)
     return true;
 }
 
+/* Says so to the source: from here on it does not run the guest any more. */
+static bool tell_source(MigIn *in, Error **errp)
+{
+    Migration *m = in->m;
+
+    if (!postcopy_in_is_listening(in->pc)) {
+        return !in->rp_open || return_path_send(in->end.ch, MIG_RP_MSG_SHUT, 0,
+                                                errp);
+    }
+    migration_set_any(m, &m->in_status, MIGRATION_STATUS_POSTCOPY_ACTIVE);
+    if (!postcopy_in_commit(in->pc, errp)) {
+        return false;
+    }
+    g_mutex_lock(&m->lock);
+    in->pages_follow = true;
+    g_mutex_unlock(&m->lock);
+    return true;
+}
+
 /* Big lock held. Says so, then runs: an error means that it does not run. */
 static bool take_over(MigIn *in, LoadVM *lv, Error **errp)
 {
@@ -221,8 +337,7 @@ static bool take_over(MigIn *in, LoadVM *lv, Error **errp)
     }
     if (!commit_fast_load(in, errp) || !source_is_there(in, errp) ||
         (state == RUN_STATE_RUNNING && !loadvm_take_over(lv, errp)) ||
-        (in->rp_open &&
-         !return_path_send(in->end.ch, MIG_RP_MSG_SHUT, 0, errp))) {
+        !tell_source(in, errp)) {
         loadvm_give_up(lv);
         holdings_give(vm);
         return false;
@@ -265,7 +380,10 @@ static bool load(MigIn *in, Error **errp)
         ok = take_over(in, lv, errp);
     }
     vm_unlock(m->vm);
-    if (ok) {
+    if (ok && postcopy_in_is_listening(in->pc)) {
+        /* The connection is in->pc's, which may get another one. */
+        mig_end_clear(&in->end);
+    } else if (ok) {
         /* The guest runs; the source may want to get rid of the rest. */
         loadvm_read_description(lv, NULL);
     }
@@ -273,6 +391,7 @@ static bool load(MigIn *in, Error **errp)
     loadvm_free(lv);
     vm_unlock(m->vm);
     if (!ok) {
+        end_postcopy(in);
         end_fast_load(in);
     }
     return ok && load_rest(in, errp);
@@ -304,12 +423,13 @@ static void fail(MigIn *in, Error *err)
     bool cancelled;
 
     g_mutex_lock(&m->lock);
+    g_free(in->error);
     in->error = g_strdup(err->message);
     cancelled = in->cancelled;
     g_mutex_unlock(&m->lock);
     trace_migration_failed(in->error);
     migration_set_any(m, &m->in_status, MIGRATION_STATUS_FAILING);
-    if (in->rp_open) {
+    if (in->rp_open && !in->pages_follow) {
         return_path_send(in->end.ch, MIG_RP_MSG_SHUT, 1, NULL);
     }
     if (in->exit_on_error && !cancelled) {
@@ -331,6 +451,7 @@ static gpointer incoming_main(gpointer opaque)
     }
     g_mutex_lock(&m->lock);
     in->ch = NULL;
+    in->pc = NULL;      /* the memory's, if it is still there */
     in->done = true;
     g_mutex_unlock(&m->lock);
     mig_stream_free(in->stream);
@@ -351,10 +472,11 @@ bool incoming_start(Migration *m, MigEnd *end, bool exit_on_error,
 
     in->m = m;
     in->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    in->recover_end.listen_fd = -1;
     if (in->cancel_fd < 0) {
         error_setg_errno(errp, errno, "starting a migration: eventfd");
         mig_end_clear(end);
-        g_free(in);
+        incoming_free(in);
         return false;
     }
     in->exit_on_error = exit_on_error;
@@ -378,7 +500,9 @@ void incoming_cancel(MigIn *in)
 
     g_mutex_lock(&m->lock);
     in->cancelled = true;
-    if (in->pages_follow) {
+    if (in->pages_follow && in->pc) {
+        postcopy_in_stop(in->pc);
+    } else if (in->pages_follow && in->fast) {
         fast_load_stop(in->fast);
     } else if (in->ch) {
         io_channel_shutdown(in->ch, IO_SHUTDOWN_BOTH);
@@ -402,8 +526,56 @@ void incoming_free(MigIn *in)
     if (!in) {
         return;
     }
-    close(in->cancel_fd);
+    if (in->cancel_fd >= 0) {
+        close(in->cancel_fd);
+    }
+    mig_end_clear(&in->recover_end);
     qapi_free_SocketAddress(in->local);
     g_free(in->error);
     g_free(in);
+}
+
+bool incoming_pause(Migration *m)
+{
+    bool alive;
+
+    g_mutex_lock(&m->lock);
+    alive = m->in && m->in->ch &&
+            (m->in_status == MIGRATION_STATUS_POSTCOPY_ACTIVE ||
+             m->in_status == MIGRATION_STATUS_POSTCOPY_RECOVER) &&
+            m->in->pc;
+    if (alive) {
+        m->in->pause_asked = true;
+        io_channel_shutdown(m->in->ch, IO_SHUTDOWN_BOTH);
+    }
+    g_mutex_unlock(&m->lock);
+    return alive;
+}
+
+bool incoming_recover(Migration *m, MigEnd *end, Error **errp)
+{
+    MigEnd old = { .listen_fd = -1 };
+    bool paused;
+
+    g_mutex_lock(&m->lock);
+    paused = m->in && m->in->pc &&
+             m->in_status == MIGRATION_STATUS_POSTCOPY_PAUSED;
+    if (paused) {
+        old = m->in->recover_end;
+        m->in->recover_end = *end;
+        m->in->recover_asked = true;
+        if (end->local) {
+            qapi_free_SocketAddress(m->in->local);
+            m->in->local = mig_socket_address_copy(end->local);
+        }
+        postcopy_in_stop_accepting(m->in->pc);
+        g_cond_broadcast(&m->changed);
+    }
+    g_mutex_unlock(&m->lock);
+    mig_end_clear(paused ? &old : end);
+    if (!paused) {
+        error_setg(errp, "migrate-recover works while a migration in postcopy "
+                   "is paused, at its destination");
+    }
+    return paused;
 }

@@ -260,7 +260,7 @@ static bool same_terms(const MigSwitchoverTerms *a,
     return a->downtime_limit_ms == b->downtime_limit_ms &&
            a->avail_bandwidth_bps == b->avail_bandwidth_bps &&
            a->acks_owed == b->acks_owed && a->pause_asked == b->pause_asked &&
-           a->guest_stopped == b->guest_stopped;
+           a->guest_stopped == b->guest_stopped && a->postcopy == b->postcopy;
 }
 
 /* The one test: for the slow query, and for the switchover. */
@@ -268,6 +268,7 @@ static bool may_switch_over(MigLoop *loop, const MigRecord *rec,
                             MigForecast *f)
 {
     MigSwitchoverTerms terms;
+    MigRecord view = *rec;
     bool may;
 
     loop->ops->terms(loop->opaque, &terms);
@@ -277,8 +278,9 @@ static bool may_switch_over(MigLoop *loop, const MigRecord *rec,
         loop->short_passes = 0;
     }
     /* By the record alone: an exact one has nothing that is not known. */
+    view.postcopy = terms.postcopy;
     mig_predictor_forecast(loop->predictor,
-                           rec->exact ? rec->synced_ns : rec->time_ns, rec,
+                           rec->exact ? rec->synced_ns : rec->time_ns, &view,
                            terms.avail_bandwidth_bps, f);
     may = mig_forecast_may_switch_over(f, &terms);
     trace_migration_decide(rec->exact, rec->total.total_bytes,
@@ -318,11 +320,17 @@ static int64_t stall_ns(MigLoop *loop, bool may)
     return MIG_STALL_NS;
 }
 
-/* Whether a pass that could be ended should rather send more. */
+/*
+ * Whether a pass that could be ended should rather send more. Not if what it
+ * could send may as well go after the switchover.
+ */
 static bool linger(MigLoop *loop)
 {
     int64_t now = clock_now_ns(loop->clock);
 
+    if (loop->terms.postcopy) {
+        return false;
+    }
     if (loop->linger_end_ns == 0) {
         loop->linger_end_ns = now + MIG_LINGER_NS;
     }

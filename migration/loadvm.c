@@ -11,44 +11,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "migration/savevm-int.h"
+#include "migration/loadvm-int.h"
 #include "migration/stream-owner.h"
 #include "trace/trace-migration.h"
 
 /* A description of thousands of devices has a few megabytes. */
 #define DESCRIPTION_BYTES_MAX (64 * 1024 * 1024)
-
-/* How far a section has come. */
-typedef enum LoadStep {
-    LOAD_NOTHING,
-    LOAD_STARTED,               /* START is loaded */
-    LOAD_DONE,                  /* END, or a device's FULL, is loaded */
-    LOAD_STATE,                 /* a live section's FULL, too */
-} LoadStep;
-
-typedef struct LoadSection {
-    SaveEntry *entry;
-    bool setup;                 /* load_setup() called */
-    bool complete;              /* load_complete() was well */
-    LoadStep step;
-    uint32_t stream_id;         /* the number the source gave it */
-    int version_id;             /* the source's */
-} LoadSection;
-
-struct LoadVM {
-    /* Constant */
-    Vm *vm;
-    SaveState *registry;
-    MigStream *s;
-    ConfigSection *config;
-    const LoadVMOps *ops;
-    void *opaque;
-
-    /* The incoming thread */
-    GPtrArray *entries;         /* referenced while this lives */
-    LoadSection *sections;      /* one for each entry */
-    GHashTable *by_stream_id;   /* uint32_t -> LoadSection * */
-};
 
 LoadVM *loadvm_new(Vm *vm, MigStream *s, const SaveVMConfig *config,
                    const LoadVMOps *ops, void *opaque)
@@ -85,6 +53,7 @@ void loadvm_free(LoadVM *lv)
     g_ptr_array_free(lv->entries, TRUE);
     g_hash_table_destroy(lv->by_stream_id);
     config_section_free(lv->config);
+    mig_stream_free(lv->package);
     g_free(lv->sections);
     g_free(lv);
 }
@@ -345,91 +314,6 @@ static bool load_section(LoadVM *lv, uint8_t type, Error **errp)
            lv->ops->section_loaded(lv->opaque, errp);
 }
 
-/* ---- commands ---- */
-
-#define COMMAND_DATA_MAX 4
-
-static bool run_open_return_path(LoadVM *lv, const uint8_t *data, Error **errp)
-{
-    (void)data;
-    return lv->ops->open_return_path(lv->opaque, errp);
-}
-
-static bool run_ping(LoadVM *lv, const uint8_t *data, Error **errp)
-{
-    uint32_t raw;
-
-    memcpy(&raw, data, sizeof(raw));
-    return lv->ops->ping(lv->opaque, GUINT32_FROM_BE(raw), errp);
-}
-
-static bool run_switchover_start(LoadVM *lv, const uint8_t *data, Error **errp)
-{
-    (void)data;
-    return lv->ops->switchover_start(lv->opaque, errp);
-}
-
-/* What the field knows; without a length and a handler it is refused. */
-typedef struct LoadCommand {
-    const char *name;
-    uint16_t len;               /* bytes of data, at most COMMAND_DATA_MAX */
-    size_t op;                  /* offset of the LoadVMOps member it needs */
-    bool (*run)(LoadVM *lv, const uint8_t *data, Error **errp);
-} LoadCommand;
-
-static const LoadCommand load_commands[] = {
-    [MIG_CMD_OPEN_RETURN_PATH] = {
-        "open-return-path", 0, offsetof(LoadVMOps, open_return_path),
-        run_open_return_path },
-    [MIG_CMD_PING] = { "ping", 4, offsetof(LoadVMOps, ping), run_ping },
-    [MIG_CMD_POSTCOPY_ADVISE] = { .name = "postcopy-advise" },
-    [MIG_CMD_POSTCOPY_LISTEN] = { .name = "postcopy-listen" },
-    [MIG_CMD_POSTCOPY_RUN] = { .name = "postcopy-run" },
-    [MIG_CMD_POSTCOPY_RAM_DISCARD] = { .name = "postcopy-ram-discard" },
-    [MIG_CMD_PACKAGED] = { .name = "packaged" },
-    [MIG_CMD_ENABLE_COLO] = { .name = "enable-colo" },
-    [MIG_CMD_POSTCOPY_RESUME] = { .name = "postcopy-resume" },
-    [MIG_CMD_RECV_BITMAP] = { .name = "recv-bitmap" },
-    [MIG_CMD_SWITCHOVER_START] = {
-        "switchover-start", 0, offsetof(LoadVMOps, switchover_start),
-        run_switchover_start },
-};
-
-static bool load_command(LoadVM *lv, Error **errp)
-{
-    uint8_t data[COMMAND_DATA_MAX] = { 0 };
-    const LoadCommand *c = NULL;
-    uint16_t number, len;
-
-    mig_stream_set_section(lv->s, "command", 0);
-    if (!mig_get_be16(lv->s, &number, errp) ||
-        !mig_get_be16(lv->s, &len, errp)) {
-        return false;
-    }
-    if (number < G_N_ELEMENTS(load_commands)) {
-        c = &load_commands[number];
-    }
-    if (!c || !c->name) {
-        error_setg(errp, "unknown command %u", number);
-        return false;
-    }
-    if (!c->run || !*(void **)((char *)lv->ops + c->op)) {
-        error_setg(errp, "command %u (%s) is not possible in this migration",
-                   number, c->name);
-        return false;
-    }
-    if (len != c->len) {
-        error_setg(errp, "command %u (%s) with %u bytes of data; it has %u",
-                   number, c->name, len, c->len);
-        return false;
-    }
-    if (!mig_get_buffer(lv->s, data, len, errp)) {
-        return false;
-    }
-    trace_loadvm_command(c->name, len);
-    return c->run(lv, data, errp);
-}
-
 /* ---- all of it ---- */
 
 /* Whether every section that this machine needs has come, whole. */
@@ -441,7 +325,9 @@ static bool check_complete(LoadVM *lv, Error **errp)
         bool missing;
 
         if (e->ops) {
-            missing = sec->step < (e->ops->save_state ? LOAD_STATE
+            missing = sec->step < (lv->ran && e->ops->save_postcopy
+                                   ? LOAD_STARTED
+                                   : e->ops->save_state ? LOAD_STATE
                                    : e->ops->save_complete ? LOAD_DONE
                                                            : LOAD_STARTED);
         } else {
@@ -527,17 +413,11 @@ void loadvm_give_up(LoadVM *lv)
     for_each_live(lv, give_up_one, NULL);
 }
 
-static bool load_all(LoadVM *lv, Error **errp)
+bool loadvm_sections(LoadVM *lv, Error **errp)
 {
-    bool ok;
+    bool ok = true;
 
-    if (!load_header(lv, errp)) {
-        return false;
-    }
-    vm_lock(lv->vm);
-    ok = setup_all(lv, errp);
-    vm_unlock(lv->vm);
-    while (ok) {
+    while (ok && !lv->ran) {
         uint8_t type;
 
         mig_stream_set_section(lv->s, "section header", 0);
@@ -552,16 +432,51 @@ static bool load_all(LoadVM *lv, Error **errp)
             ok = load_section(lv, type, errp);
             break;
         case QEMU_VM_COMMAND:
-            ok = load_command(lv, errp);
+            ok = loadvm_command(lv, errp);
             break;
         case QEMU_VM_EOF:
-            return check_complete(lv, errp) && complete_all(lv, errp);
+            if (lv->package) {
+                error_setg(errp, "the end (0x%02x) in a package",
+                           QEMU_VM_EOF);
+                return false;
+            }
+            return true;
         default:
             error_setg(errp, "unknown section type 0x%02x", type);
             ok = false;
             break;
         }
     }
+    return ok;
+}
+
+static bool load_all(LoadVM *lv, Error **errp)
+{
+    bool ok;
+
+    if (!load_header(lv, errp)) {
+        return false;
+    }
+    vm_lock(lv->vm);
+    ok = setup_all(lv, errp);
+    vm_unlock(lv->vm);
+    return ok && loadvm_sections(lv, errp) && check_complete(lv, errp) &&
+           complete_all(lv, errp);
+}
+
+bool loadvm_postcopy_section(LoadVM *lv, uint32_t *stream_id, Error **errp)
+{
+    for (guint i = 0; i < lv->entries->len; i++) {
+        const LoadSection *sec = &lv->sections[i];
+
+        if (sec->entry->ops && sec->entry->ops->save_postcopy &&
+            sec->step == LOAD_STARTED) {
+            *stream_id = sec->stream_id;
+            return true;
+        }
+    }
+    error_setg(errp, "no section has begun that can go on while the guest "
+               "runs");
     return false;
 }
 
@@ -570,6 +485,9 @@ static bool report(LoadVM *lv, Error *err, Error **errp)
 {
     if (mig_stream_check(lv->s, NULL)) {
         mig_stream_locate(lv->s, &err);
+    }
+    if (lv->package) {
+        error_prepend(&err, "in the package of device states: ");
     }
     error_propagate(errp, err);
     return false;

@@ -308,6 +308,15 @@ static void hmp_migrate_continue(Vm *vm, char **args, GString *out)
     hmp_error(out, err);
 }
 
+static void hmp_migrate_start_postcopy(Vm *vm, char **args, GString *out)
+{
+    Error *err = NULL;
+
+    (void)args;
+    qmp_migrate_start_postcopy(vm, &err);
+    hmp_error(out, err);
+}
+
 static void hmp_migrate_pause(Vm *vm, char **args, GString *out)
 {
     Error *err = NULL;
@@ -368,6 +377,8 @@ const HmpCommand migration_hmp_commands[] = {
       NULL },
     { "migrate_continue", "[state]", "go on from pre-switchover",
       hmp_migrate_continue, NULL },
+    { "migrate_start_postcopy", NULL, "run the guest at the destination now",
+      hmp_migrate_start_postcopy, NULL },
     { "migrate_pause", NULL, "interrupt a migration in postcopy",
       hmp_migrate_pause, NULL },
     { "migrate_set_parameter", "name value", "set a parameter",

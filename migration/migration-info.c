@@ -23,6 +23,7 @@ typedef struct OutView {
     bool done;
     bool has_snapshot;
     SnapshotStats snapshot;
+    bool start_postcopy;
 } OutView;
 
 /* Lock held. */
@@ -39,6 +40,7 @@ static void view_out(Migration *m, MigOut *out, OutView *view)
         .precopy_bytes = out->precopy_bytes,
         .so = out->so,
         .done = out->done,
+        .start_postcopy = out->start_postcopy,
     };
     if (out->stream) {
         outgoing_counters(out, &view->counters);
@@ -72,7 +74,11 @@ static MigrationRAMStats *ram_info(Migration *m, const MigOut *out,
     info->page_size = GUEST_PAGE_SIZE;
     info->pages_per_second = mig_stats_pages_per_sec(&out->stats);
     info->precopy_bytes = view->precopy_bytes;
-    info->downtime_bytes = view->counters.sent_bytes - view->precopy_bytes;
+    info->postcopy_bytes = ram.postcopy_bytes;
+    info->postcopy_requests = ram.postcopy_requests;
+    info->downtime_bytes = sat_sub_u64(view->counters.sent_bytes -
+                                       view->precopy_bytes,
+                                       ram.postcopy_bytes);
     return info;
 }
 
@@ -187,12 +193,15 @@ static void fill_out(Migration *m, MigOut *out, const OutView *view,
     info->setup_time = view->setup_ns / NS_PER_MS;
     info->ram = ram_info(m, out, view);
     mig_pending_read(m->pending, true, &rec);
-    if (running) {
+    rec.postcopy = view->start_postcopy;
+    if (running && !mig_switchover_is_done(&view->so)) {
         info->has_expected_downtime =
             !out->caps[MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT];
         if (info->has_expected_downtime) {
             info->expected_downtime = expected_downtime(m, view, &rec);
         }
+    }
+    if (running) {
         info->has_remaining = true;
         info->remaining = rec.total.total_bytes;
     }
@@ -206,16 +215,31 @@ static void fill_out(Migration *m, MigOut *out, const OutView *view,
     if (view->has_snapshot) {
         info->snapshot = snapshot_info(&view->snapshot);
     }
-    if (view->status == MIGRATION_STATUS_COMPLETED) {
+    if (view->status == MIGRATION_STATUS_COMPLETED ||
+        mig_switchover_is_done(&view->so)) {
         info->has_downtime = true;
         info->downtime = (view->so.total_ns + NS_PER_MS / 2) / NS_PER_MS;
+    }
+}
+
+static void fill_latency(MigrationInfo *info, const UffdStats *faults)
+{
+    uint64List **tail = &info->postcopy_latency_dist;
+
+    if (faults->faults == 0) {
+        return;
+    }
+    info->has_postcopy_latency = true;
+    info->postcopy_latency = faults->latency_ns / faults->faults;
+    info->has_postcopy_latency_dist = true;
+    for (unsigned i = 0; i < UFFD_LATENCY_BUCKETS; i++) {
+        QAPI_LIST_APPEND(tail, faults->buckets[i]);
     }
 }
 
 static void fill_fast_load(MigrationInfo *info, const FastLoadStats *stats)
 {
     MigrationFastLoad *fl = info->fast_load = g_new0(MigrationFastLoad, 1);
-    uint64List **tail = &info->postcopy_latency_dist;
     const UffdStats *faults = &stats->faults;
 
     fl->total_pages = stats->total_pages;
@@ -223,17 +247,11 @@ static void fill_fast_load(MigrationInfo *info, const FastLoadStats *stats)
     fl->eager_pages = stats->eager_pages;
     fl->zero_faults = stats->zero_faults;
     fl->faults = faults->faults;
-    if (faults->faults == 0) {
-        return;
+    if (faults->faults > 0) {
+        fl->has_latency_max = true;
+        fl->latency_max = faults->latency_max_ns;
     }
-    fl->has_latency_max = true;
-    fl->latency_max = faults->latency_max_ns;
-    info->has_postcopy_latency = true;
-    info->postcopy_latency = faults->latency_ns / faults->faults;
-    info->has_postcopy_latency_dist = true;
-    for (unsigned i = 0; i < UFFD_LATENCY_BUCKETS; i++) {
-        QAPI_LIST_APPEND(tail, faults->buckets[i]);
-    }
+    fill_latency(info, faults);
 }
 
 /* Lock held. False: there is no such load. */
@@ -250,17 +268,33 @@ static bool view_fast_load(MigIn *in, FastLoadStats *stats)
     return false;
 }
 
+/* Lock held. False: there is no such migration. */
+static bool view_postcopy(MigIn *in, PostcopyInStats *stats)
+{
+    if (in && in->pc && postcopy_in_is_listening(in->pc)) {
+        postcopy_in_get_stats(in->pc, stats);
+        return true;
+    }
+    if (in && in->has_pc_stats) {
+        *stats = in->pc_stats;
+        return true;
+    }
+    return false;
+}
+
 MigrationInfo *migration_info(Migration *m)
 {
     MigrationInfo *info = g_new0(MigrationInfo, 1);
     SocketAddressList **tail = &info->socket_address;
     unsigned throttle = cpus_get_throttle(m->vm);
+    PostcopyInStats pc;
     FastLoadStats fast;
     OutView view;
-    bool is_fast;
+    bool is_fast, is_pc;
 
     g_mutex_lock(&m->lock);
     is_fast = view_fast_load(m->in, &fast);
+    is_pc = view_postcopy(m->in, &pc);
     if (m->in_status != MIGRATION_STATUS_NONE) {
         info->has_status = true;
         info->status = m->in_status;
@@ -282,6 +316,9 @@ MigrationInfo *migration_info(Migration *m)
     }
     if (is_fast) {
         fill_fast_load(info, &fast);
+    }
+    if (is_pc) {
+        fill_latency(info, &pc.faults);
     }
     if (throttle) {
         info->has_cpu_throttle_percentage = true;

@@ -18,7 +18,9 @@
 #include "migration/globalstate.h"
 #include "migration/iterate.h"
 #include "migration/options.h"
+#include "migration/page-set.h"
 #include "migration/pending.h"
+#include "migration/postcopy.h"
 #include "migration/predict.h"
 #include "migration/ram.h"
 #include "migration/run-delay.h"
@@ -86,12 +88,19 @@ typedef struct MigReturn {
     /* The answers of the blackout; 0: not yet */
     int64_t modules_loaded_ns;
     int64_t states_loaded_ns;
+    /* Postcopy */
+    bool finished;              /* SHUT said so: it has all pages */
+    const RamBlock *want;       /* whose bitmap is asked for; or NULL */
+    uint64_t *bitmap;           /* ... the return path's thread's until then */
+    bool resumed;               /* RESUME_ACK */
+    char *last_id;              /* block of the last REQ_PAGES; its thread */
 } MigReturn;
 
 /* Values of the PINGs whose answers mean something of their own. */
 #define MIG_PING_FIRST 1
 #define MIG_PING_MODULES UINT32_C(0x80000001)
 #define MIG_PING_STATES UINT32_C(0x80000002)
+#define MIG_PING_TAKEN UINT32_C(0x80000003)     /* postcopy: it runs there */
 
 struct MigOut {
     /* Constant once the thread runs */
@@ -110,7 +119,6 @@ struct MigOut {
     bool guest_stopped;         /* by this migration */
     bool gave_holdings;
     RunState old_state;         /* what the guest did before */
-    uint64_t blackout_offset;   /* counters.sent_bytes when it began */
 
     /* The outgoing thread writes, under lock; it reads without */
     MigStream *stream;          /* NULL before and after */
@@ -124,6 +132,15 @@ struct MigOut {
     bool cancelled;
     bool continued;             /* migrate-continue */
     bool end_sent;              /* the destination may take over from here */
+    bool start_postcopy;        /* migrate-start-postcopy */
+    bool postcopy;              /* the switchover is one into postcopy */
+    bool sends_rest;            /* ... and has been */
+    bool eof_sent;              /* ... and nothing is left to send */
+    bool runs_there;            /* ... and the guest is the destination's */
+    bool pause_asked;           /* migrate-pause, of this connection */
+    bool resume_asked;          /* migrate with resume, by resume_end */
+    MigEnd resume_end;
+    MigStreamCounters former;   /* of the connections before this one */
     bool done;                  /* the thread does nothing more */
     char *error;                /* why it failed, or NULL */
     MigReturn rp;
@@ -152,9 +169,15 @@ struct MigIn {
 
     /* The incoming thread writes, under lock; it reads without */
     FastLoad *fast;             /* pages come when touched; or NULL */
+    PostcopyIn *pc;             /* ... over a connection; or NULL */
 
     /* Under lock */
-    bool pages_follow;          /* the guest runs, and fast is still needed */
+    bool pages_follow;          /* the guest runs, and fast or pc is needed */
+    bool has_pc_stats;
+    PostcopyInStats pc_stats;   /* when it is over */
+    bool pause_asked;           /* migrate-pause, of this connection */
+    bool recover_asked;         /* migrate-recover, by recover_end */
+    MigEnd recover_end;
     bool has_fast_stats;
     FastLoadStats fast_stats;   /* when it is over */
     IoChannel *ch;
@@ -220,7 +243,12 @@ bool migration_set_options(Migration *m, const MigOptions *next,
  * when it returns. Big lock.
  */
 bool outgoing_start(Migration *m, MigEnd *end, Error **errp);
-void outgoing_cancel(MigOut *out);
+/* Error: the guest runs at the destination. @end: the program ends, do it. */
+bool outgoing_cancel(MigOut *out, bool end, Error **errp);
+/* Opens out->end, makes the stream. Its thread. */
+bool outgoing_connect(MigOut *out, Error **errp);
+/* Ends the channel, and joins the return path's thread. */
+void outgoing_end_return_path(MigOut *out);
 /* Joins the thread, if it has done its work, and frees. Big lock. */
 void outgoing_reap(Migration *m);
 void outgoing_free(MigOut *out);
@@ -235,17 +263,33 @@ bool outgoing_wait(MigOut *out, int64_t deadline_ns);
 
 extern const MigLoopOps outgoing_loop_ops;
 
-/* What has left, and the time spent sending it. Lock held, or its thread. */
+/* What has left by all connections. Lock held, or its thread. */
+void outgoing_sent(MigOut *out, MigStreamCounters *counters);
+/* ... with the time spent sending it. */
 void outgoing_counters(MigOut *out, MigStreamCounters *counters);
 
 /* ---- outgoing-switch.c ---- */
 
 /* The blackout, up to the moment at which the destination has taken over. */
 bool outgoing_switch_over(MigOut *out, Error **errp);
+/* The destination has: closes the account of the blackout. */
+void outgoing_switched_over(MigOut *out);
 /* Lets the guest go on here, as it did before. Big lock. */
 void outgoing_resume_guest(MigOut *out);
 /* Without answers: all that was written must have arrived. */
 bool outgoing_close_channel(MigOut *out, Error **errp);
+
+/* ---- outgoing-postcopy.c ---- */
+
+/* The package has left: sends pages until the destination has them all. */
+bool outgoing_postcopy(MigOut *out, Error **errp);
+/*
+ * migrate with resume: takes the contents of @end over. Big lock. Error: the
+ * migration is not paused.
+ */
+bool outgoing_resume(MigOut *out, MigEnd *end, Error **errp);
+/* migrate-pause. Any thread. False, and no error: this side is not in it. */
+bool outgoing_pause(Migration *m);
 
 /* ---- return-path.c ---- */
 
@@ -271,9 +315,16 @@ void return_path_interrupt(void *opaque);
  */
 bool return_path_ping(MigOut *out, const MigBurst *burst, bool *sent,
                       Error **errp);
-/* Destination: sends a message, with @value if it has one. Incoming thread. */
+/* Destination: sends a message, with @value if it has one. One at a time. */
 bool return_path_send(IoChannel *ch, uint16_t type, uint32_t value,
                       Error **errp);
+/* REQ_PAGES for bytes of @rb; @named: with its name. Allocates nothing. */
+bool return_path_send_request(IoChannel *ch, const RamBlock *rb,
+                              uint64_t offset, uint32_t len, bool named,
+                              Error **errp);
+/* RECV_BITMAP of @rb. */
+bool return_path_send_bitmap(IoChannel *ch, const RamBlock *rb,
+                             const PageSet *received, Error **errp);
 
 /* ---- incoming.c ---- */
 
@@ -283,6 +334,13 @@ bool incoming_start(Migration *m, MigEnd *end, bool exit_on_error,
 void incoming_cancel(MigIn *in);
 void incoming_join(MigIn *in);
 void incoming_free(MigIn *in);          /* joined */
+/* migrate-pause. Any thread. False, and no error: this side is not in it. */
+bool incoming_pause(Migration *m);
+/*
+ * migrate-recover: takes the contents of @end over. Any thread. Error: the
+ * migration is not paused.
+ */
+bool incoming_recover(Migration *m, MigEnd *end, Error **errp);
 
 strList *migration_blocked_reasons(Migration *m);
 

@@ -78,11 +78,7 @@ bool qmp_migrate_cancel(Vm *vm, Error **errp)
 {
     Migration *m = vm->migration;
 
-    (void)errp;
-    if (m->out) {
-        outgoing_cancel(m->out);
-    }
-    return true;
+    return !m->out || outgoing_cancel(m->out, false, errp);
 }
 
 /* Who asks to go on too late is told why there is nothing to go on with. */
@@ -122,6 +118,27 @@ bool qmp_migrate_continue(Vm *vm, MigrationStatus state, Error **errp)
     m->out->continued = true;
     g_cond_broadcast(&m->changed);
     g_mutex_unlock(&m->lock);
+    return true;
+}
+
+bool qmp_migrate_start_postcopy(Vm *vm, Error **errp)
+{
+    Migration *m = vm->migration;
+
+    if (!mig_status_is_running(migration_status(m, &m->out_status))) {
+        error_setg(errp, "migrate-start-postcopy: no outgoing migration is "
+                   "under way");
+        return false;
+    }
+    if (!m->out->caps[MIGRATION_CAPABILITY_POSTCOPY_RAM]) {
+        error_setg(errp, "migrate-start-postcopy: capability 'postcopy-ram' "
+                   "was off when the migration was started");
+        return false;
+    }
+    g_mutex_lock(&m->lock);
+    m->out->start_postcopy = true;
+    g_mutex_unlock(&m->lock);
+    migration_kick(m);
     return true;
 }
 

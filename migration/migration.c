@@ -10,6 +10,7 @@
 #include "migration/blocker.h"
 #include "migration/migration-int.h"
 #include "migration/migration.h"
+#include "migration/postcopy.h"
 #include "migration/status.h"
 #include "qapi/qapi-events-migration.h"
 #include "system/holdings.h"
@@ -55,7 +56,7 @@ void migration_stop(Migration *m)
     MigIn *in = m->in;
 
     if (m->out) {
-        outgoing_cancel(m->out);
+        outgoing_cancel(m->out, true, NULL);
     }
     if (in) {
         incoming_cancel(in);
@@ -189,6 +190,9 @@ void migration_kick(Migration *m)
         (m->out->so.phase == MIG_PHASE_NONE || m->out->so.snapshot)) {
         mig_stream_set_rate_limit(m->out->stream,
                                   m->options.params[MIG_PARAM_MAX_BANDWIDTH]);
+    } else if (m->out && m->out->stream && m->out->sends_rest) {
+        mig_stream_set_rate_limit(
+            m->out->stream, m->options.params[MIG_PARAM_MAX_POSTCOPY_BANDWIDTH]);
     }
     m->kicks++;
     g_cond_broadcast(&m->changed);
@@ -217,18 +221,46 @@ RamOptions migration_ram_options(Migration *m)
                              != ZERO_PAGE_DETECTION_NONE,
         .mapped_ram = migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM),
         .snapshot = migration_cap(m, MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT),
+        .postcopy = migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM),
     };
 }
 
-/* Whether the guest may run here before all of its memory is there. */
+/*
+ * Whether the guest may run before all of its memory is there: at this side,
+ * which is the one whose kernel serves the faults if a guest is to come in.
+ */
 static bool check_postcopy(Migration *m, Error **errp)
 {
+    bool incoming = runstate_get(m->vm) == RUN_STATE_INMIGRATE;
+
     if (!migration_check_postcopy(m->vm, errp) ||
-        !fast_load_check(m->uffd_sys, m->vm->memory, errp)) {
+        (incoming &&
+         !fast_load_check(m->uffd_sys, m->vm->memory, errp))) {
         error_prepend(errp, "capability 'postcopy-ram': ");
         return false;
     }
     return true;
+}
+
+/* What postcopy needs of a migration that begins now. */
+static bool prepare_postcopy(Migration *m, const MigEnd *end, bool incoming,
+                             bool mapped_ram, Error **errp)
+{
+    if (mapped_ram && !incoming) {
+        error_setg(errp, "capability 'postcopy-ram' is on: with 'mapped-ram' "
+                   "it is for the destination alone");
+        return false;
+    }
+    if (!mapped_ram && end->ch && !end->two_way) {
+        error_setg(errp, "capability 'postcopy-ram' is on: pages are asked for "
+                   "on the way back, and '%s' leads one way only; a socket is "
+                   "needed, or capability 'mapped-ram' for a file to load",
+                   end->ch->name);
+        return false;
+    }
+    return check_postcopy(m, errp) &&
+           (!incoming || mapped_ram || postcopy_check_blocks(m->vm->memory,
+                                                             errp));
 }
 
 bool migration_prepare_end(Migration *m, MigEnd *end, bool incoming,
@@ -236,18 +268,9 @@ bool migration_prepare_end(Migration *m, MigEnd *end, bool incoming,
 {
     bool mapped_ram = migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM);
 
-    if (migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM)) {
-        if (!incoming || !mapped_ram) {
-            error_setg(errp, "capability 'postcopy-ram' is on: it is for the "
-                       "destination alone, and for files with capability "
-                       "'mapped-ram'; %s",
-                       incoming ? "'mapped-ram' is off"
-                                : "nothing can be sent with it");
-            return false;
-        }
-        if (!check_postcopy(m, errp)) {
-            return false;
-        }
+    if (migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM) &&
+        !prepare_postcopy(m, end, incoming, mapped_ram, errp)) {
+        return false;
     }
     if (mapped_ram && !(end->ch && end->ch->features & IO_FEATURE_SEEKABLE)) {
         error_setg(errp, "capability 'mapped-ram' is on: memory needs a "

@@ -31,7 +31,7 @@ const MigCapInfo mig_cap_info[MIGRATION_CAPABILITY__MAX] = {
     [MIGRATION_CAPABILITY_MAPPED_RAM] = {
         false, "give each page of memory a fixed place in a file" },
     [MIGRATION_CAPABILITY_POSTCOPY_RAM] = {
-        false, "destination of a mapped-ram file: run before memory is there" },
+        false, "run the guest at the destination before its memory is there" },
     [MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] = {
         false, "save one moment of the guest while it runs on" },
 };
@@ -55,6 +55,10 @@ const MigParamInfo mig_param_info[MIG_PARAM__MAX] = {
     [MIG_PARAM_MAX_BANDWIDTH] = {
         "max-bandwidth", MIG_PARAM_SIZE, 0, UINT64_MAX, 128 * MIB, NULL, true,
         "bytes/second", "what may be sent while the guest runs; 0: no limit" },
+    [MIG_PARAM_MAX_POSTCOPY_BANDWIDTH] = {
+        "max-postcopy-bandwidth", MIG_PARAM_SIZE, 0, UINT64_MAX, 0, NULL, true,
+        "bytes/second", "what may be sent in postcopy beside the pages that "
+        "are waited for; 0: no limit" },
     [MIG_PARAM_AVAIL_SWITCHOVER_BANDWIDTH] = {
         "avail-switchover-bandwidth", MIG_PARAM_SIZE, 0, UINT64_MAX, 0, NULL,
         true, "bytes/second",

@@ -10,6 +10,16 @@
 #include "system/runstate.h"
 #include "trace/trace-migration.h"
 
+void outgoing_sent(MigOut *out, MigStreamCounters *counters)
+{
+    *counters = (MigStreamCounters) { 0 };
+    if (out->stream) {
+        mig_stream_counters(out->stream, counters);
+    }
+    counters->sent_bytes += out->former.sent_bytes;
+    counters->send_ns += out->former.send_ns;
+}
+
 /*
  * Waiting for a CPU is not sending: in the blackout the harts leave theirs to
  * this thread.
@@ -18,7 +28,7 @@ void outgoing_counters(MigOut *out, MigStreamCounters *counters)
 {
     uint64_t delayed = __atomic_load_n(&out->delayed_ns, __ATOMIC_RELAXED);
 
-    mig_stream_counters(out->stream, counters);
+    outgoing_sent(out, counters);
     counters->send_ns = sat_sub_u64(counters->send_ns, delayed);
 }
 
@@ -50,7 +60,7 @@ static void loop_query(void *opaque, bool exact, GArray *modules)
 
     savevm_query_pending(out->sv, exact, modules);
     subtract_delay(out, modules);
-    mig_stream_counters(out->stream, &counters);
+    outgoing_sent(out, &counters);
     ram_get_stats(out->m->ram, &ram);
     mig_stats_sample(&out->stats, clock_now_ns(out->m->clock),
                      counters.sent_bytes, ram.normal_pages + ram.zero_pages);
@@ -107,6 +117,7 @@ static void loop_terms(void *opaque, MigSwitchoverTerms *terms)
             m->options.params[MIG_PARAM_AVAIL_SWITCHOVER_BANDWIDTH],
         .acks_owed = mig_acks_owed(&out->rp.acks),
         .guest_stopped = !runstate_is_running(m->vm),
+        .postcopy = out->start_postcopy,
     };
     g_mutex_unlock(&m->lock);
 }

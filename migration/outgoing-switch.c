@@ -174,6 +174,9 @@ static bool send_modules(MigOut *out, Error **errp)
         return false;
     }
     enter(out, MIG_PHASE_MODULES);
+    if (out->postcopy) {
+        savevm_set_postcopy(out->sv);
+    }
     begun = clock_now_ns(out->m->clock);
     mig_stream_set_rate_limit(out->stream, 0);
     if (!savevm_send_switchover_start(out->sv, errp) ||
@@ -185,16 +188,11 @@ static bool send_modules(MigOut *out, Error **errp)
            savevm_send_ping(out->sv, MIG_PING_MODULES, errp);
 }
 
-static bool send_states(MigOut *out, Error **errp)
+/* From here on the destination may take over. */
+static bool let_go(MigOut *out, Error **errp)
 {
     Migration *m = out->m;
 
-    enter(out, MIG_PHASE_DEVICE_STATES);
-    if (!savevm_save_devices(out->sv, NULL, errp) ||
-        (out->rp.opened &&
-         !savevm_send_ping(out->sv, MIG_PING_STATES, errp))) {
-        return false;
-    }
     g_mutex_lock(&m->lock);
     if (out->cancelled || out->rp.ended) {
         g_mutex_unlock(&m->lock);
@@ -202,11 +200,41 @@ static bool send_states(MigOut *out, Error **errp)
         return false;
     }
     out->end_sent = true;
+    out->sends_rest = out->postcopy;
     g_mutex_unlock(&m->lock);
-    /* From here on the disks are the destination's. */
+    /* The disks are its, too. */
     holdings_give(m->vm);
     out->gave_holdings = true;
-    if (!savevm_write_end(out->sv, errp)) {
+    return true;
+}
+
+static bool send_end(MigOut *out, Error **errp)
+{
+    return savevm_save_devices(out->sv, NULL, errp) &&
+           (!out->rp.opened ||
+            savevm_send_ping(out->sv, MIG_PING_STATES, errp)) &&
+           let_go(out, errp) && savevm_write_end(out->sv, errp);
+}
+
+static bool send_package(MigOut *out, Error **errp)
+{
+    uint64_t before = mig_stream_offset(out->stream), discards;
+
+    ram_put_discards(out->m->ram, out->sv);
+    discards = mig_stream_offset(out->stream) - before;
+    if (!savevm_make_package(out->sv, MIG_PING_STATES, MIG_PING_TAKEN, errp) ||
+        !let_go(out, errp) || !savevm_send_package(out->sv, errp)) {
+        return false;
+    }
+    trace_postcopy_package(mig_stream_offset(out->stream) - before - discards,
+                           discards);
+    return true;
+}
+
+static bool send_states(MigOut *out, Error **errp)
+{
+    enter(out, MIG_PHASE_DEVICE_STATES);
+    if (!(out->postcopy ? send_package(out, errp) : send_end(out, errp))) {
         return false;
     }
     enter(out, out->rp.opened ? MIG_PHASE_LOAD : MIG_PHASE_DONE);
@@ -318,11 +346,20 @@ static bool stop_and_send(MigOut *out, Error **errp)
             return false;
         }
     }
-    if (!migration_set(m, &m->out_status, from, MIGRATION_STATUS_DEVICE)) {
+    if (!migration_set(m, &m->out_status, from,
+                       out->postcopy ? MIGRATION_STATUS_POSTCOPY_DEVICE
+                                     : MIGRATION_STATUS_DEVICE)) {
         error_setg(errp, "cancelled");
         return false;
     }
     return send_modules(out, errp) && send_states(out, errp);
+}
+
+void outgoing_switched_over(MigOut *out)
+{
+    account_other_side(out);
+    learn(out);
+    report(out);
 }
 
 bool outgoing_switch_over(MigOut *out, Error **errp)
@@ -330,6 +367,9 @@ bool outgoing_switch_over(MigOut *out, Error **errp)
     Migration *m = out->m;
     bool ok;
 
+    g_mutex_lock(&m->lock);
+    out->postcopy = out->loop.terms.postcopy;
+    g_mutex_unlock(&m->lock);
     vm_lock(m->vm);
     begin_blackout(out);
     ok = stop_and_send(out, errp);
@@ -337,16 +377,19 @@ bool outgoing_switch_over(MigOut *out, Error **errp)
     if (!ok) {
         return false;
     }
+    if (out->postcopy) {
+        return outgoing_postcopy(out, errp);
+    }
     savevm_write_description(out->sv, NULL);
-    if (!out->rp.opened) {
-        if (!outgoing_close_channel(out, errp)) {
-            return false;
-        }
-    } else {
+    if (out->rp.opened) {
         if (!wait_for_take_over(out, errp)) {
             return false;
         }
-        account_other_side(out);
+        outgoing_switched_over(out);
+        return true;
+    }
+    if (!outgoing_close_channel(out, errp)) {
+        return false;
     }
     learn(out);
     report(out);

@@ -44,7 +44,7 @@ bool outgoing_stopped(MigOut *out)
 
 /* ---- set-up ---- */
 
-static bool connect_end(MigOut *out, Error **errp)
+bool outgoing_connect(MigOut *out, Error **errp)
 {
     Migration *m = out->m;
 
@@ -99,7 +99,9 @@ static bool open_return_path(MigOut *out, Error **errp)
     }
     return_path_start(out);
     return savevm_send_open_return_path(out->sv, errp) &&
-           measure_round_trip(out, errp);
+           measure_round_trip(out, errp) &&
+           (!out->caps[MIGRATION_CAPABILITY_POSTCOPY_RAM] ||
+            savevm_send_postcopy_advise(out->sv, errp));
 }
 
 static bool set_up(MigOut *out, Error **errp)
@@ -151,6 +153,7 @@ static bool failed_here(MigOut *out)
 static void note_error(MigOut *out, Error *err, bool here)
 {
     g_mutex_lock(&out->m->lock);
+    g_clear_pointer(&out->error, g_free);
     if (out->rp.error && !here && !out->cancelled) {
         out->error = g_strdup(out->rp.error);
     } else if (err && !out->cancelled) {
@@ -185,7 +188,7 @@ static MigrationStatus begin_to_end(MigOut *out, bool ok)
     return MIGRATION_STATUS_FAILED;
 }
 
-static void end_return_path(MigOut *out)
+void outgoing_end_return_path(MigOut *out)
 {
     if (out->ch) {
         io_channel_shutdown(out->ch, IO_SHUTDOWN_BOTH);
@@ -220,7 +223,7 @@ static void tear_down(MigOut *out, bool ok)
     out->sv = NULL;
     g_mutex_lock(&m->lock);
     if (stream) {
-        mig_stream_counters(stream, &out->counters);
+        outgoing_sent(out, &out->counters);
     }
     out->stream = NULL;
     out->ch = NULL;
@@ -238,11 +241,11 @@ static void finish(MigOut *out, bool ok, Error *err)
     if (!ok) {
         bool here = failed_here(out);
 
-        end_return_path(out);
+        outgoing_end_return_path(out);
         note_error(out, err, here);
     }
     last = begin_to_end(out, ok);
-    end_return_path(out);
+    outgoing_end_return_path(out);
     tear_down(out, ok);
 
     ram_get_stats(m->ram, &ram);
@@ -261,7 +264,7 @@ static bool run(MigOut *out, Error **errp)
 {
     Migration *m = out->m;
 
-    if (!connect_end(out, errp) || !set_up(out, errp)) {
+    if (!outgoing_connect(out, errp) || !set_up(out, errp)) {
         return false;
     }
     if (!migration_set(m, &m->out_status, MIGRATION_STATUS_SETUP,
@@ -315,11 +318,15 @@ bool outgoing_start(Migration *m, MigEnd *end, Error **errp)
     }
     outgoing_reap(m);
     out->end = *end;
+    out->resume_end.listen_fd = -1;
     out->start_ns = clock_now_ns(m->clock);
     out->setup_ns = out->total_ns = -1;
     mig_switchover_init(&out->so, m->clock);
     g_mutex_lock(&m->lock);
     memcpy(out->caps, m->options.caps, sizeof(out->caps));
+    if (out->caps[MIGRATION_CAPABILITY_POSTCOPY_RAM]) {
+        out->caps[MIGRATION_CAPABILITY_RETURN_PATH] = true;
+    }
     m->out = out;
     g_mutex_unlock(&m->lock);
     migration_set_any(m, &m->out_status, MIGRATION_STATUS_SETUP);
@@ -327,7 +334,7 @@ bool outgoing_start(Migration *m, MigEnd *end, Error **errp)
     return true;
 }
 
-void outgoing_cancel(MigOut *out)
+bool outgoing_cancel(MigOut *out, bool end, Error **errp)
 {
     Migration *m = out->m;
     uint64_t one = 1;
@@ -338,11 +345,17 @@ void outgoing_cancel(MigOut *out)
     g_mutex_lock(&m->lock);
     if (out->done || out->cancelled) {
         g_mutex_unlock(&m->lock);
-        return;
+        return true;
+    }
+    if (out->sends_rest && !end) {
+        g_mutex_unlock(&m->lock);
+        error_setg(errp, "the guest runs at the destination (postcopy) and "
+                   "cannot be taken back");
+        return false;
     }
     out->cancelled = true;
     /* The destination may have taken over: the status waits for its word. */
-    late = out->end_sent;
+    late = out->end_sent && !out->sends_rest;
     ch = out->ch ? io_channel_ref(out->ch) : NULL;
     how = late && out->rp.opened ? IO_SHUTDOWN_WRITE : IO_SHUTDOWN_BOTH;
     m->kicks++;
@@ -362,6 +375,7 @@ void outgoing_cancel(MigOut *out)
     if (!late) {
         savevm_interrupt(m->vm);
     }
+    return true;
 }
 
 void outgoing_free(MigOut *out)
@@ -370,8 +384,10 @@ void outgoing_free(MigOut *out)
         return;
     }
     close(out->cancel_fd);
+    mig_end_clear(&out->resume_end);
     g_free(out->error);
     g_free(out->rp.error);
+    g_free(out->rp.last_id);
     mig_acks_clear(&out->rp.acks);
     g_free(out);
 }

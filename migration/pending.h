@@ -22,6 +22,8 @@
 typedef struct MigRecord {
     bool valid;                 /* the modules have been asked */
     bool exact;
+    bool postcopy;              /* for a forecast: postcopy_bytes stay behind;
+                                   never set by a query */
     int64_t time_ns;            /* when all had answered; the clock given */
     int64_t query_ns;           /* how long that took */
     int64_t synced_ns;          /* when the last exact answer began, or begin */

@@ -343,17 +343,26 @@ typedef struct Transfer {
     MigNs taken_ns;             /* by the other side, likewise */
 } Transfer;
 
+/* What has to go before the destination runs. */
+static uint64_t bytes_before(const SaveVMModule *m, bool postcopy)
+{
+    return postcopy ? sat_add_u64(m->pending.precopy_bytes,
+                                  m->pending.stopcopy_bytes)
+                    : m->pending.total_bytes;
+}
+
 /*
  * Adds one module's bytes: at its own pace, or the wire's where that is not
  * known; and at the pace at which they, or if that is not known any bytes,
  * were taken in. Lock held.
  */
-static void add_module(MigPredictor *p, const SaveVMModule *m,
+static void add_module(MigPredictor *p, const SaveVMModule *m, bool postcopy,
                        uint64_t wire_bps, int64_t since_sync_ns, Transfer *t)
 {
     ModuleRates *r = find_module(p, m->idstr, m->instance);
     uint64_t live = wire_bps, stopped = wire_bps, taken = wire_bps;
-    uint64_t bytes = m->pending.total_bytes, unknown = 0;
+    uint64_t later = postcopy ? m->pending.postcopy_bytes : 0;
+    uint64_t bytes = bytes_before(m, postcopy), unknown = 0;
 
     mig_acceptance_get(&p->accepted, &taken);
     if (r) {
@@ -362,12 +371,13 @@ static void add_module(MigPredictor *p, const SaveVMModule *m,
             stopped = live;
         }
         mig_acceptance_get(&r->accepted, &taken);
-        unknown = not_known_yet(r, since_sync_ns);
+        unknown = postcopy && m->postcopy
+            ? 0 : not_known_yet(r, since_sync_ns);
     }
     bytes = sat_add_u64(bytes, unknown);
     t->bytes = sat_add_u64(t->bytes, bytes);
     t->given_ns += time_for(m->pending.precopy_bytes, live) +
-                   time_for(m->pending.postcopy_bytes, live) +
+                   time_for(m->pending.postcopy_bytes - later, live) +
                    time_for(unknown, live) +
                    time_for(m->pending.stopcopy_bytes, stopped);
     t->taken_ns += time_for(bytes, taken);
@@ -390,10 +400,13 @@ static void forecast(MigPredictor *p, int64_t now_ns, const MigRecord *rec,
 {
     Transfer t = { 0 };
 
-    f->wire_ns = time_for(rec->total.total_bytes, f->bandwidth_bps);
+    f->wire_ns = time_for(rec->postcopy
+                          ? sat_add_u64(rec->total.precopy_bytes,
+                                        rec->total.stopcopy_bytes)
+                          : rec->total.total_bytes, f->bandwidth_bps);
     for (guint i = 0; rec->modules && i < rec->modules->len; i++) {
         add_module(p, &g_array_index(rec->modules, SaveVMModule, i),
-                   f->bandwidth_bps, now_ns - rec->synced_ns, &t);
+                   rec->postcopy, f->bandwidth_bps, now_ns - rec->synced_ns, &t);
     }
     f->transfer_ns = MAX(f->wire_ns, time_for(t.bytes, f->bandwidth_bps));
     f->transfer_ns = MAX(f->transfer_ns, MAX(t.given_ns, t.taken_ns));

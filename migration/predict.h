@@ -49,6 +49,7 @@ typedef struct MigSwitchoverTerms {
     unsigned acks_owed;
     bool pause_asked;
     bool guest_stopped;         /* by somebody else, before */
+    bool postcopy;              /* the switchover leaves postcopy_bytes behind */
 } MigSwitchoverTerms;
 
 /* Bytes that left the modules' accounts without a pause. */
@@ -120,7 +121,7 @@ bool mig_predictor_bandwidth(MigPredictor *p, int64_t now_ns,
                              uint64_t avail_bps, const MigRecord *rec,
                              uint64_t *bps);
 
-/* @rec with its modules. */
+/* @rec with its modules; rec->postcopy: without what comes afterwards. */
 void mig_predictor_forecast(MigPredictor *p, int64_t now_ns,
                             const MigRecord *rec, uint64_t avail_bps,
                             MigForecast *f);

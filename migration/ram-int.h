@@ -12,6 +12,26 @@
 /* The low bits of a page's offset are its flags. */
 #define RAM_FLAGS_MASK (GUEST_PAGE_SIZE - 1)
 
+/* More than threads that could be waiting for a page, at either side. */
+#define RAM_REQUESTS_MAX 4096
+
+/* Pages that the destination waits for, in the order of its asking. */
+typedef struct RamRequests {
+    GMutex lock;                /* a leaf */
+    /* Under lock */
+    struct {
+        const RamBlock *rb;
+        uint64_t page;          /* guest page; one of the host's is meant */
+    } ring[RAM_REQUESTS_MAX];
+    unsigned first;
+    unsigned num;               /* atomic: read without */
+} RamRequests;
+
+/* What a stream of pages has said last. */
+typedef struct RamPlace {
+    const RamBlock *rb;         /* of the last page, for CONTINUE; or NULL */
+} RamPlace;
+
 struct Ram {
     /* Constant */
     Vm *vm;
@@ -28,11 +48,14 @@ struct Ram {
     int64_t sync_ns;            /* when the period began that is measured */
     uint64_t period_dirty_pages;
     uint64_t period_start_sent;
+    RamRequests requests;
 
     /* The incoming thread */
     bool blocks_listed;         /* the stream has said which blocks it has */
     bool listed[RAM_BLOCKS_MAX];
-    const RamBlock *load_block; /* of the last page, for CONTINUE */
+    RamPlace load_place;
+    struct PageSet *load_pages; /* postcopy: what has come; or NULL */
+    bool load_elsewhere;        /* postcopy: pages are not for ram_load() */
     PagePresence *load_presence;
     MappedRam *load_mapped;     /* NULL: pages come in the stream */
 
@@ -52,14 +75,19 @@ void ram_save_cleanup(void *opaque);
 void ram_save_query_pending(void *opaque, MigPendingData *pending, bool exact);
 MigIterate ram_save_iterate(MigStream *s, void *opaque, Error **errp);
 bool ram_save_complete(MigStream *s, void *opaque, Error **errp);
+MigIterate ram_save_postcopy(MigStream *s, void *opaque, bool end,
+                             Error **errp);
+/* One page, as a record of its own; what was said last is in *place. */
+void ram_send_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
+                   RamPlace *place);
 /* Whether page @page is to be taken for a page of zeros. */
 bool ram_page_is_zero(Ram *ram, const RamBlock *rb, uint64_t page);
 /*
  * Puts a page with @data, which stays as it is until the next flush; NULL:
- * zeros. *last: the block of the page before in this section, or NULL.
+ * zeros. What was said last is in *place.
  */
 void ram_put_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
-                  const uint8_t *data, const RamBlock **last);
+                  const uint8_t *data, RamPlace *place);
 
 /* ram-snapshot.c: save_live_iterate() with Ram.snapshot. */
 MigIterate ram_snapshot_iterate(Ram *ram, MigStream *s, int64_t end_ns,
@@ -72,6 +100,15 @@ void ram_load_cleanup(void *opaque);
 /* Makes the page at @offset zero, or finds that it must be and is not. */
 bool ram_load_zero(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t offset,
                    Error **errp);
+/*
+ * The block of a page at @offset with @flags: named in the stream now, or the
+ * one of *place. Checked; NULL: an error.
+ */
+const RamBlock *ram_load_block_of(Ram *ram, MigStream *s, uint64_t offset,
+                                  uint64_t flags, RamPlace *place,
+                                  Error **errp);
+/* The fill byte of a page of zeros. */
+bool ram_load_fill(MigStream *s, const RamBlock *rb, Error **errp);
 bool ram_block_is_unwritable(const RamBlock *rb);
 
 /*

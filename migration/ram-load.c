@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "migration/page-set.h"
+#include "migration/postcopy-wire.h"
 #include "migration/ram-int.h"
 #include "trace/trace-migration.h"
 #include "util/checked.h"
@@ -21,12 +23,19 @@ bool ram_load_setup(void *opaque, Error **errp)
     (void)errp;
     ram->blocks_listed = false;
     memset(ram->listed, 0, sizeof(ram->listed));
-    ram->load_block = NULL;
+    ram->load_place = (RamPlace) { 0 };
+    ram->load_elsewhere = false;
     ram->load_presence = page_presence_new();
     ram->load_mapped = ram->options.mapped_ram ? mapped_ram_new() : NULL;
     ram_stat_set(&ram->loaded_normal_pages, 0);
     ram_stat_set(&ram->loaded_zero_pages, 0);
     return true;
+}
+
+void ram_set_load_pages(Ram *ram, struct PageSet *pages)
+{
+    ram->load_pages = pages;
+    ram->load_elsewhere = !pages;
 }
 
 void ram_load_cleanup(void *opaque)
@@ -60,6 +69,26 @@ static const RamBlock *get_block(Ram *ram, MigStream *s, Error **errp)
     return rb;
 }
 
+/* Postcopy: how large the pages of huge ones are. */
+static bool check_page_size(MigStream *s, const RamBlock *rb, Error **errp)
+{
+    uint64_t theirs;
+
+    if (!postcopy_block_is_huge(rb)) {
+        return true;
+    }
+    if (!mig_get_be64(s, &theirs, errp)) {
+        return false;
+    }
+    if (theirs != rb->page_size) {
+        mig_stream_fail(s, errp, "RAM block '%s' has pages of %" PRIu64
+                        " bytes at the source and %" PRIu64 " here", rb->id,
+                        theirs, rb->page_size);
+        return false;
+    }
+    return true;
+}
+
 /* One entry of the list; takes its size off *left. */
 static bool load_block_entry(Ram *ram, MigStream *s, uint64_t *left,
                              Error **errp)
@@ -83,6 +112,9 @@ static bool load_block_entry(Ram *ram, MigStream *s, uint64_t *left,
     if (size > *left) {
         mig_stream_fail(s, errp, "RAM block '%s' of %" PRIu64 " bytes exceeds "
                         "the total by %" PRIu64, rb->id, size, size - *left);
+        return false;
+    }
+    if (ram->load_pages && !check_page_size(s, rb, errp)) {
         return false;
     }
     ram->listed[rb->index] = true;
@@ -176,8 +208,7 @@ bool ram_load_zero(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t offset,
     return true;
 }
 
-static bool load_zero_page(Ram *ram, MigStream *s, const RamBlock *rb,
-                           uint64_t offset, Error **errp)
+bool ram_load_fill(MigStream *s, const RamBlock *rb, Error **errp)
 {
     uint8_t fill;
 
@@ -189,7 +220,14 @@ static bool load_zero_page(Ram *ram, MigStream *s, const RamBlock *rb,
                         "0 is accepted", rb->id, fill);
         return false;
     }
-    return ram_load_zero(ram, s, rb, offset, errp);
+    return true;
+}
+
+static bool load_zero_page(Ram *ram, MigStream *s, const RamBlock *rb,
+                           uint64_t offset, Error **errp)
+{
+    return ram_load_fill(s, rb, errp) &&
+           ram_load_zero(ram, s, rb, offset, errp);
 }
 
 static bool load_normal_page(Ram *ram, MigStream *s, const RamBlock *rb,
@@ -203,11 +241,11 @@ static bool load_normal_page(Ram *ram, MigStream *s, const RamBlock *rb,
     return mig_get_buffer(s, rb->host + offset, GUEST_PAGE_SIZE, errp);
 }
 
-/* The block of a page at @offset with @flags, checked; NULL: an error. */
-static const RamBlock *page_block(Ram *ram, MigStream *s, uint64_t offset,
-                                  uint64_t flags, Error **errp)
+const RamBlock *ram_load_block_of(Ram *ram, MigStream *s, uint64_t offset,
+                                  uint64_t flags, RamPlace *place,
+                                  Error **errp)
 {
-    const RamBlock *rb = ram->load_block;
+    const RamBlock *rb = place->rb;
 
     if (!ram->blocks_listed) {
         mig_stream_fail(s, errp, "a page before the list of RAM blocks");
@@ -234,14 +272,15 @@ static const RamBlock *page_block(Ram *ram, MigStream *s, uint64_t offset,
                         rb->backing.size);
         return NULL;
     }
-    ram->load_block = rb;
+    place->rb = rb;
     return rb;
 }
 
 static bool load_page(Ram *ram, MigStream *s, uint64_t offset, uint64_t flags,
                       bool mark_dirty, Error **errp)
 {
-    const RamBlock *rb = page_block(ram, s, offset, flags, errp);
+    const RamBlock *rb = ram_load_block_of(ram, s, offset, flags,
+                                           &ram->load_place, errp);
     bool ok;
 
     if (!rb) {
@@ -252,6 +291,9 @@ static bool load_page(Ram *ram, MigStream *s, uint64_t offset, uint64_t flags,
          : load_normal_page(ram, s, rb, offset, errp);
     if (mark_dirty) {
         memory_mark_dirty((RamBlock *)rb, offset, GUEST_PAGE_SIZE);
+    }
+    if (ok && ram->load_pages) {
+        page_set_add(ram->load_pages, rb, offset, GUEST_PAGE_SIZE);
     }
     return ok;
 }
@@ -265,6 +307,11 @@ bool ram_load(MigStream *s, void *opaque, int version_id, Error **errp)
     if (version_id != RAM_SAVE_VERSION) {
         mig_stream_fail(s, errp, "version %d; %d is accepted", version_id,
                         RAM_SAVE_VERSION);
+        return false;
+    }
+    if (ram->load_elsewhere) {
+        mig_stream_fail(s, errp, "in the package, where pages are not "
+                        "accepted");
         return false;
     }
     page_presence_forget(ram->load_presence);

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "migration/postcopy-wire.h"
 #include "migration/ram-int.h"
 #include "trace/trace-migration.h"
 #include "util/checked.h"
@@ -24,7 +25,7 @@
 /* ---- set-up ---- */
 
 static void put_block_list(MigStream *s, const DirtyTracker *d,
-                           MappedRam *mapped)
+                           MappedRam *mapped, bool postcopy)
 {
     mig_put_be64(s, d->total_pages * GUEST_PAGE_SIZE | RAM_SAVE_FLAG_MEM_SIZE);
     for (unsigned i = 0; i < d->num_blocks; i++) {
@@ -32,6 +33,9 @@ static void put_block_list(MigStream *s, const DirtyTracker *d,
 
         mig_put_counted_string(s, rb->id);
         mig_put_be64(s, rb->backing.size);
+        if (postcopy && postcopy_block_is_huge(rb)) {
+            mig_put_be64(s, rb->page_size);
+        }
         if (mapped) {
             mapped_ram_put_header(mapped, s, rb);
         }
@@ -44,6 +48,7 @@ bool ram_save_setup(MigStream *s, void *opaque, Error **errp)
     Ram *ram = opaque;
 
     memset(&ram->stats, 0, sizeof(ram->stats));
+    ram_postcopy_forget_requests(ram);
     if (ram->options.snapshot) {
         dirty_start_unlogged(&ram->dirty, ram->vm->memory);
     } else if (!dirty_start(&ram->dirty, ram->vm->memory, errp)) {
@@ -56,7 +61,7 @@ bool ram_save_setup(MigStream *s, void *opaque, Error **errp)
     ram->period_start_sent = 0;
     ram_stat_set(&ram->stats.total_bytes,
                  ram->dirty.total_pages * GUEST_PAGE_SIZE);
-    put_block_list(s, &ram->dirty, ram->save_mapped);
+    put_block_list(s, &ram->dirty, ram->save_mapped, ram->options.postcopy);
     trace_ram_save_setup(ram->dirty.num_blocks, ram->stats.total_bytes);
     return true;
 }
@@ -110,11 +115,17 @@ static void sync_dirty(Ram *ram)
 void ram_save_query_pending(void *opaque, MigPendingData *pending, bool exact)
 {
     Ram *ram = opaque;
+    uint64_t left;
 
     if (exact && ram->dirty.log) {
         sync_dirty(ram);
     }
-    mig_pending_add(pending, dirty_count(&ram->dirty) * GUEST_PAGE_SIZE, 0, 0);
+    left = dirty_count(&ram->dirty) * GUEST_PAGE_SIZE;
+    if (ram->options.postcopy) {
+        mig_pending_add(pending, 0, left, 0);
+    } else {
+        mig_pending_add(pending, left, 0, 0);
+    }
 }
 
 /* ---- pages ---- */
@@ -127,17 +138,17 @@ bool ram_page_is_zero(Ram *ram, const RamBlock *rb, uint64_t page)
 }
 
 void ram_put_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
-                  const uint8_t *data, const RamBlock **last)
+                  const uint8_t *data, RamPlace *place)
 {
     uint64_t offset = page * GUEST_PAGE_SIZE;
     uint64_t flags = data ? RAM_SAVE_FLAG_PAGE : RAM_SAVE_FLAG_ZERO;
 
-    if (rb == *last) {
+    if (rb == place->rb) {
         mig_put_be64(s, offset | flags | RAM_SAVE_FLAG_CONTINUE);
     } else {
         mig_put_be64(s, offset | flags);
         mig_put_counted_string(s, rb->id);
-        *last = rb;
+        place->rb = rb;
     }
     if (data) {
         mig_put_buffer_nocopy(s, data, GUEST_PAGE_SIZE);
@@ -148,13 +159,13 @@ void ram_put_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
     }
 }
 
-static void send_page(Ram *ram, MigStream *s, const RamBlock *rb,
-                      uint64_t page, const RamBlock **last)
+void ram_send_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
+                   RamPlace *place)
 {
     const uint8_t *data = ram_page_is_zero(ram, rb, page)
         ? NULL : rb->host + page * GUEST_PAGE_SIZE;
 
-    ram_put_page(ram, s, rb, page, data, last);
+    ram_put_page(ram, s, rb, page, data, place);
 }
 
 /*
@@ -166,7 +177,7 @@ static void send_pages(Ram *ram, MigStream *s, bool limited)
     uint64_t start = mig_stream_offset(s);
     uint64_t before = ram->stats.sent_bytes;
     int64_t end_ns = clock_now_ns(ram->clock) + ITERATE_NS;
-    const RamBlock *last = NULL;
+    RamPlace place = { 0 };
     const DirtyBlock *b;
     uint64_t page;
 
@@ -184,7 +195,7 @@ static void send_pages(Ram *ram, MigStream *s, bool limited)
         if (!b) {
             break;
         }
-        send_page(ram, s, b->rb, page, &last);
+        ram_send_page(ram, s, b->rb, page, &place);
     }
     mig_put_be64(s, RAM_SAVE_FLAG_EOS);
     ram_stat_set(&ram->stats.sent_bytes,

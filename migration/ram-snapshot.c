@@ -41,7 +41,7 @@ static void find_zeros(Ram *ram, const SnapshotRun *run, ZeroMap zero)
 }
 
 static void put_run(Ram *ram, MigStream *s, const SnapshotRun *run,
-                    const uint64_t *zero, const RamBlock **last)
+                    const uint64_t *zero, RamPlace *place)
 {
     uint64_t end;
 
@@ -60,14 +60,14 @@ static void put_run(Ram *ram, MigStream *s, const SnapshotRun *run,
             continue;
         }
         for (uint64_t n = i; n < end; n++) {
-            ram_put_page(ram, s, run->rb, run->first + n, data, last);
+            ram_put_page(ram, s, run->rb, run->first + n, data, place);
             data += data ? GUEST_PAGE_SIZE : 0;
         }
     }
 }
 
 /* False: nothing is left, or an error. */
-static bool send_run(Ram *ram, MigStream *s, const RamBlock **last,
+static bool send_run(Ram *ram, MigStream *s, RamPlace *place,
                      Error **errp)
 {
     uint64_t start = mig_stream_offset(s);
@@ -83,7 +83,7 @@ static bool send_run(Ram *ram, MigStream *s, const RamBlock **last,
     } else if (!copy_run(ram, &run, zero, errp)) {
         return false;
     }
-    put_run(ram, s, &run, zero, last);
+    put_run(ram, s, &run, zero, place);
     /* With places of their own pages have left; the stream has only begun. */
     if (ram->save_mapped ? !mig_stream_check(s, errp)
                          : !mig_stream_flush(s, errp)) {
@@ -99,10 +99,10 @@ MigIterate ram_snapshot_iterate(Ram *ram, MigStream *s, int64_t end_ns,
                                 Error **errp)
 {
     bool urgent = snapshot_is_urgent(ram->snapshot);
-    const RamBlock *last = NULL;
+    RamPlace place = { 0 };
     Error *err = NULL;
 
-    while (send_run(ram, s, &last, &err)) {
+    while (send_run(ram, s, &place, &err)) {
         /* Past the limit goes only what the guest waits for. */
         if (mig_stream_rate_exceeded(s) || clock_now_ns(ram->clock) >= end_ns ||
             (urgent && !snapshot_has_aside(ram->snapshot))) {

@@ -11,6 +11,7 @@ static const SaveVMHandlers ram_handlers = {
     .save_cleanup = ram_save_cleanup,
     .save_query_pending = ram_save_query_pending,
     .save_live_iterate = ram_save_iterate,
+    .save_postcopy = ram_save_postcopy,
     .save_complete = ram_save_complete,
     .load_setup = ram_load_setup,
     .load_state = ram_load,
@@ -24,6 +25,7 @@ Ram *ram_new(Vm *vm, Clock *clock)
     ram->vm = vm;
     ram->clock = clock;
     ram->options.detect_zero_pages = true;
+    g_mutex_init(&ram->requests.lock);
     savevm_register_live(vm, "ram", 0, RAM_SAVE_VERSION, &ram_handlers, ram);
     return ram;
 }
@@ -36,6 +38,7 @@ void ram_free(Ram *ram)
     savevm_unregister_live(ram->vm, "ram", ram);
     ram_save_cleanup(ram);
     ram_load_cleanup(ram);
+    g_mutex_clear(&ram->requests.lock);
     g_free(ram);
 }
 
@@ -63,6 +66,8 @@ void ram_get_stats(Ram *ram, RamStats *stats)
     LOAD_STAT(period_sent_bytes);
     LOAD_STAT(period_ns);
     LOAD_STAT(syncs);
+    LOAD_STAT(postcopy_requests);
+    LOAD_STAT(postcopy_bytes);
     stats->remaining_bytes = dirty_count(&ram->dirty) * GUEST_PAGE_SIZE;
 }
 

@@ -14,6 +14,7 @@
 typedef struct Ram Ram;
 struct MappedRam;
 struct Snapshot;
+struct SaveVM;
 
 /*
  * Registers section "ram" for all migratable blocks of @vm. @clock times the
@@ -29,6 +30,7 @@ typedef struct RamOptions {
     bool detect_zero_pages;     /* zero-page-detection is not "none" */
     bool mapped_ram;            /* capability mapped-ram; loading, too */
     bool snapshot;              /* saving: ram_set_snapshot() will be called */
+    bool postcopy;              /* saving: what is left may go afterwards */
     /*
      * Loading with mapped_ram: takes the layout, which has been checked, over
      * and sees to its pages. NULL: they are loaded at once. Incoming thread,
@@ -63,12 +65,53 @@ typedef struct RamStats {
     uint64_t period_sent_bytes;
     int64_t period_ns;
     uint64_t syncs;             /* of the dirty log; not the pass counter */
+    uint64_t postcopy_requests; /* pages that the destination asked for */
+    uint64_t postcopy_bytes;    /* part of sent_bytes: since it runs there */
 } RamStats;
 void ram_get_stats(Ram *ram, RamStats *stats);
 
 /* Pages loaded by an incoming migration so far. Any thread, no lock. */
 void ram_get_load_stats(Ram *ram, uint64_t *normal_pages,
                         uint64_t *zero_pages);
+
+/* ---- incoming, in postcopy ---- */
+
+struct PageSet;
+
+/*
+ * What is loaded from now on is added to @pages; NULL: pages do not come by
+ * this module any more, and are refused. Incoming thread.
+ */
+void ram_set_load_pages(Ram *ram, struct PageSet *pages);
+
+/* ---- outgoing, in postcopy: ram-postcopy.c ---- */
+
+/*
+ * What the destination has of a page that is dirty here must not be used: as
+ * many POSTCOPY_RAM_DISCARD as it takes. Guest stopped, nothing becomes dirty
+ * any more; outgoing thread, big lock held.
+ */
+void ram_put_discards(Ram *ram, struct SaveVM *sv);
+
+/*
+ * The destination asks for [@offset, @offset + @len) bytes of block @id. Error:
+ * no such pages, or too many that it has not been given yet. Return path's
+ * thread.
+ */
+bool ram_postcopy_request(Ram *ram, const char *id, uint64_t offset,
+                          uint64_t len, Error **errp);
+
+/* Whether something has been asked for. Any thread. */
+bool ram_postcopy_is_asked(Ram *ram);
+
+/*
+ * After a break: what was asked for is forgotten, because it will be asked for
+ * again, and what the destination does not have, by a bitmap of its guest
+ * pages that ends where the block ends, is dirty. Outgoing thread.
+ */
+void ram_postcopy_forget_requests(Ram *ram);
+void ram_postcopy_set_received(Ram *ram, const RamBlock *rb,
+                               const uint64_t *received);
 
 /* ---- the wire's numbers: flags in the low bits of a page's offset ---- */
 

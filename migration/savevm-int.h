@@ -3,7 +3,9 @@
 #ifndef GODWIT_MIGRATION_SAVEVM_INT_H
 #define GODWIT_MIGRATION_SAVEVM_INT_H
 
+#include "io/channel.h"
 #include "migration/savevm.h"
+#include "migration/vmdesc.h"
 #include "migration/vmstate.h"
 
 typedef struct SaveState SaveState;
@@ -62,5 +64,50 @@ bool config_section_save(ConfigSection *cs, MigStream *s, VMDesc *desc,
                          Error **errp);
 /* Loads the other side's and refuses what does not agree with ours. */
 bool config_section_load(ConfigSection *cs, MigStream *s, Error **errp);
+
+/* ---- savevm.c and savevm-postcopy.c ---- */
+
+typedef enum SaveStep {
+    STEP_NEW,
+    STEP_HEADER,                /* the header is written */
+    STEP_LIVE,                  /* all modules are set up */
+    STEP_COMPLETE,              /* modules have sent all */
+    STEP_DEVICES,               /* devices, too */
+    STEP_END,                   /* EOF is written */
+} SaveStep;
+
+struct SaveVM {
+    /* Constant */
+    Vm *vm;
+    SaveState *registry;
+    MigStream *s;
+    ConfigSection *config;
+
+    /* The migration thread */
+    SaveStep step;
+    VMDesc *desc;
+    IoChannel *states;          /* of devices, saved and not sent; or NULL */
+    IoChannel *package;         /* made, not yet sent; or NULL */
+    GPtrArray *entries;         /* scratch of a walk; empty between walks */
+    bool postcopy;              /* what can follows after the switchover */
+    guint next;                 /* where savevm_iterate() goes on, */
+    int64_t turn_ns;            /* ... and what that one has had of its turn */
+};
+
+void savevm_put_command(MigStream *s, uint16_t command, const void *data,
+                        uint16_t len);
+bool savevm_send_command(SaveVM *sv, uint16_t command, const void *data,
+                         uint16_t len, Error **errp);
+
+void savevm_put_header(MigStream *s, const SaveEntry *e, uint8_t type);
+void savevm_put_footer(MigStream *s, const SaveEntry *e);
+
+/* The states of all devices, then the rest of the modules, to @s. */
+bool savevm_put_states(SaveVM *sv, MigStream *s, Error **errp);
+
+/* Calls @step for each live module that is still there, until one fails. */
+bool savevm_for_each_live(SaveVM *sv,
+                          bool (*step)(SaveVM *sv, SaveEntry *e, Error **errp),
+                          Error **errp);
 
 #endif

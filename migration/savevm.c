@@ -12,31 +12,6 @@
 #include "system/memory.h"
 #include "trace/trace-migration.h"
 
-typedef enum SaveStep {
-    STEP_NEW,
-    STEP_HEADER,                /* the header is written */
-    STEP_LIVE,                  /* all modules are set up */
-    STEP_COMPLETE,              /* modules have sent all */
-    STEP_DEVICES,               /* devices, too */
-    STEP_END,                   /* EOF is written */
-} SaveStep;
-
-struct SaveVM {
-    /* Constant */
-    Vm *vm;
-    SaveState *registry;
-    MigStream *s;
-    ConfigSection *config;
-
-    /* The migration thread */
-    SaveStep step;
-    VMDesc *desc;
-    IoChannel *states;          /* of devices, saved and not sent; or NULL */
-    GPtrArray *entries;         /* scratch of a walk; empty between walks */
-    guint next;                 /* where savevm_iterate() goes on, */
-    int64_t turn_ns;            /* ... and what that one has had of its turn */
-};
-
 SaveVM *savevm_new(Vm *vm, MigStream *s, const SaveVMConfig *config)
 {
     SaveVM *sv = g_new0(SaveVM, 1);
@@ -60,6 +35,7 @@ void savevm_free(SaveVM *sv)
     g_clear_pointer(&sv->states, io_channel_unref);
     config_section_free(sv->config);
     vmdesc_free(sv->desc);
+    io_channel_unref(sv->package);
     g_free(sv);
 }
 
@@ -79,38 +55,44 @@ bool savevm_write_header(SaveVM *sv, Error **errp)
     return mig_stream_flush(sv->s, errp);
 }
 
-static bool send_command(SaveVM *sv, uint16_t command, const void *data,
+void savevm_put_command(MigStream *s, uint16_t command, const void *data,
+                        uint16_t len)
+{
+    trace_savevm_command(command, len);
+    mig_put_u8(s, QEMU_VM_COMMAND);
+    mig_put_be16(s, command);
+    mig_put_be16(s, len);
+    mig_put_buffer(s, data, len);
+}
+
+bool savevm_send_command(SaveVM *sv, uint16_t command, const void *data,
                          uint16_t len, Error **errp)
 {
     g_assert(sv->step >= STEP_HEADER && sv->step < STEP_END);
-    trace_savevm_command(command, len);
-    mig_put_u8(sv->s, QEMU_VM_COMMAND);
-    mig_put_be16(sv->s, command);
-    mig_put_be16(sv->s, len);
-    mig_put_buffer(sv->s, data, len);
+    savevm_put_command(sv->s, command, data, len);
     return mig_stream_flush(sv->s, errp);
 }
 
 bool savevm_send_open_return_path(SaveVM *sv, Error **errp)
 {
-    return send_command(sv, MIG_CMD_OPEN_RETURN_PATH, NULL, 0, errp);
+    return savevm_send_command(sv, MIG_CMD_OPEN_RETURN_PATH, NULL, 0, errp);
 }
 
 bool savevm_send_ping(SaveVM *sv, uint32_t value, Error **errp)
 {
     uint32_t raw = GUINT32_TO_BE(value);
 
-    return send_command(sv, MIG_CMD_PING, &raw, sizeof(raw), errp);
+    return savevm_send_command(sv, MIG_CMD_PING, &raw, sizeof(raw), errp);
 }
 
 bool savevm_send_switchover_start(SaveVM *sv, Error **errp)
 {
-    return send_command(sv, MIG_CMD_SWITCHOVER_START, NULL, 0, errp);
+    return savevm_send_command(sv, MIG_CMD_SWITCHOVER_START, NULL, 0, errp);
 }
 
 /* ---- sections ---- */
 
-static void put_section_header(MigStream *s, const SaveEntry *e, uint8_t type)
+void savevm_put_header(MigStream *s, const SaveEntry *e, uint8_t type)
 {
     mig_stream_set_section(s, e->idstr, e->instance);
     mig_put_u8(s, type);
@@ -122,7 +104,7 @@ static void put_section_header(MigStream *s, const SaveEntry *e, uint8_t type)
     }
 }
 
-static void put_section_footer(MigStream *s, const SaveEntry *e)
+void savevm_put_footer(MigStream *s, const SaveEntry *e)
 {
     mig_put_u8(s, QEMU_VM_SECTION_FOOTER);
     mig_put_be32(s, e->section_id);
@@ -142,8 +124,7 @@ static bool section_failed(SaveVM *sv, const SaveEntry *e, Error *err,
 
 /* ---- live modules ---- */
 
-/* Calls @step for each live module that is still there, until one fails. */
-static bool for_each_live(SaveVM *sv,
+bool savevm_for_each_live(SaveVM *sv,
                           bool (*step)(SaveVM *sv, SaveEntry *e, Error **errp),
                           Error **errp)
 {
@@ -175,11 +156,11 @@ static bool setup_one(SaveVM *sv, SaveEntry *e, Error **errp)
     e->sent_bytes = e->complete_bytes = 0;
     e->iterate_ns = e->complete_ns = e->turn_ns = 0;
     e->hungry = false;
-    put_section_header(sv->s, e, QEMU_VM_SECTION_START);
+    savevm_put_header(sv->s, e, QEMU_VM_SECTION_START);
     if (e->ops->save_setup) {
         ok = e->ops->save_setup(sv->s, e->opaque, errp);
     }
-    put_section_footer(sv->s, e);
+    savevm_put_footer(sv->s, e);
     e->sent_bytes = mig_stream_offset(sv->s) - start;
     trace_savevm_section("setup", e->idstr, e->instance, e->sent_bytes);
     return ok && mig_stream_check(sv->s, errp);
@@ -188,7 +169,7 @@ static bool setup_one(SaveVM *sv, SaveEntry *e, Error **errp)
 bool savevm_setup(SaveVM *sv, Error **errp)
 {
     g_assert(sv->step == STEP_HEADER);
-    if (!for_each_live(sv, setup_one, errp)) {
+    if (!savevm_for_each_live(sv, setup_one, errp)) {
         return false;
     }
     sv->step = STEP_LIVE;
@@ -245,14 +226,14 @@ static MigIterate iterate_one(SaveVM *sv, SaveEntry *e, Error **errp)
     Error *err = NULL;
     MigIterate res;
 
-    put_section_header(sv->s, e, QEMU_VM_SECTION_PART);
+    savevm_put_header(sv->s, e, QEMU_VM_SECTION_PART);
     body = mig_stream_in_order(sv->s);
     res = e->ops->save_live_iterate(sv->s, e->opaque, &err);
     if (mig_stream_in_order(sv->s) == body) {
         /* Nothing to say in the stream: a section would make it longer. */
         mig_stream_take_back(sv->s, body - in_order);
     } else {
-        put_section_footer(sv->s, e);
+        savevm_put_footer(sv->s, e);
     }
     e->sent_bytes += mig_stream_offset(sv->s) - start;
     trace_savevm_section("iterate", e->idstr, e->instance, e->sent_bytes);
@@ -342,6 +323,7 @@ void savevm_query_pending(SaveVM *sv, bool exact, GArray *modules)
             sat_add_u64(sat_add_u64(m.pending.precopy_bytes,
                                     m.pending.postcopy_bytes),
                         m.pending.stopcopy_bytes);
+        m.postcopy = e->ops->save_postcopy != NULL;
         m.sent_bytes = e->sent_bytes;
         m.iterate_ns = e->iterate_ns;
         m.complete_bytes = e->complete_bytes;
@@ -361,7 +343,7 @@ static bool check_one(SaveVM *sv, SaveEntry *e, Error **errp)
 bool savevm_check_switchover(SaveVM *sv, Error **errp)
 {
     g_assert(sv->step == STEP_LIVE);
-    return for_each_live(sv, check_one, errp);
+    return savevm_for_each_live(sv, check_one, errp);
 }
 
 static bool complete_one(SaveVM *sv, SaveEntry *e, Error **errp)
@@ -370,12 +352,13 @@ static bool complete_one(SaveVM *sv, SaveEntry *e, Error **errp)
     int64_t start_ns = clock_now_ns(sv->vm->host_clock);
     bool ok;
 
-    if (!e->saving || !e->ops->save_complete) {
+    if (!e->saving || !e->ops->save_complete ||
+        (sv->postcopy && e->ops->save_postcopy)) {
         return true;
     }
-    put_section_header(sv->s, e, QEMU_VM_SECTION_END);
+    savevm_put_header(sv->s, e, QEMU_VM_SECTION_END);
     ok = e->ops->save_complete(sv->s, e->opaque, errp);
-    put_section_footer(sv->s, e);
+    savevm_put_footer(sv->s, e);
     if (!ok || !mig_stream_flush(sv->s, errp)) {
         return false;
     }
@@ -390,7 +373,7 @@ static bool complete_one(SaveVM *sv, SaveEntry *e, Error **errp)
 bool savevm_complete_live(SaveVM *sv, Error **errp)
 {
     g_assert(sv->step == STEP_LIVE);
-    if (!for_each_live(sv, complete_one, errp)) {
+    if (!savevm_for_each_live(sv, complete_one, errp)) {
         return false;
     }
     sv->step = STEP_COMPLETE;
@@ -436,7 +419,7 @@ void savevm_cleanup(SaveVM *sv)
 
 static bool save_device(MigStream *s, SaveEntry *e, VMDesc *desc, Error **errp)
 {
-    put_section_header(s, e, QEMU_VM_SECTION_FULL);
+    savevm_put_header(s, e, QEMU_VM_SECTION_FULL);
     vmdesc_object(desc, NULL);
     vmdesc_string(desc, "name", e->idstr);
     vmdesc_int(desc, "instance_id", e->instance);
@@ -444,18 +427,18 @@ static bool save_device(MigStream *s, SaveEntry *e, VMDesc *desc, Error **errp)
         return false;
     }
     vmdesc_end(desc);
-    put_section_footer(s, e);
+    savevm_put_footer(s, e);
     return true;
 }
 
 /* What a live module has beside its data. */
 static bool save_rest(MigStream *s, SaveEntry *e, Error **errp)
 {
-    put_section_header(s, e, QEMU_VM_SECTION_FULL);
+    savevm_put_header(s, e, QEMU_VM_SECTION_FULL);
     if (!e->ops->save_state(s, e->opaque, errp)) {
         return false;
     }
-    put_section_footer(s, e);
+    savevm_put_footer(s, e);
     return true;
 }
 
@@ -492,14 +475,8 @@ static bool save_all(SaveVM *sv, MigStream *s, bool devices, Error **errp)
     return ok && mig_stream_flush(s, errp);
 }
 
-bool savevm_collect_devices(SaveVM *sv, Error **errp)
+static bool put_states(SaveVM *sv, MigStream *s, Error **errp)
 {
-    IoChannel *memory = io_channel_new_buffer();
-    g_autoptr(MigStream) s = mig_stream_new_output(memory,
-                                                   sv->vm->host_clock);
-
-    g_assert(sv->step >= STEP_LIVE && sv->step <= STEP_COMPLETE && !sv->states);
-    sv->states = memory;
     vmdesc_int(sv->desc, "page_size", GUEST_PAGE_SIZE);
     vmdesc_array(sv->desc, "devices");
     if (!save_all(sv, s, true, errp) || !save_all(sv, s, false, errp)) {
@@ -508,6 +485,27 @@ bool savevm_collect_devices(SaveVM *sv, Error **errp)
     vmdesc_end(sv->desc);
     vmdesc_end(sv->desc);
     return true;
+}
+
+bool savevm_put_states(SaveVM *sv, MigStream *s, Error **errp)
+{
+    g_assert(sv->step == STEP_COMPLETE);
+    if (!put_states(sv, s, errp)) {
+        return false;
+    }
+    sv->step = STEP_DEVICES;
+    return true;
+}
+
+bool savevm_collect_devices(SaveVM *sv, Error **errp)
+{
+    IoChannel *memory = io_channel_new_buffer();
+    g_autoptr(MigStream) s = mig_stream_new_output(memory,
+                                                   sv->vm->host_clock);
+
+    g_assert(sv->step >= STEP_LIVE && sv->step <= STEP_COMPLETE && !sv->states);
+    sv->states = memory;
+    return put_states(sv, s, errp);
 }
 
 bool savevm_save_devices(SaveVM *sv, uint64_t *bytes, Error **errp)

@@ -23,6 +23,7 @@
 #ifndef GODWIT_MIGRATION_SAVEVM_H
 #define GODWIT_MIGRATION_SAVEVM_H
 
+#include "migration/postcopy-wire.h"
 #include "migration/register.h"
 #include "migration/stream.h"
 #include "system/vm.h"
@@ -123,6 +124,7 @@ typedef struct SaveVMModule {
     const char *idstr;          /* valid for ever */
     uint32_t instance;
     MigModuleKind kind;
+    bool postcopy;              /* it can go on after the switchover */
     MigPendingData pending;     /* of the query; total_bytes is filled */
     uint64_t sent_bytes;        /* of all its sections */
     int64_t iterate_ns;         /* time inside save_live_iterate() */
@@ -174,6 +176,38 @@ bool savevm_write_end(SaveVM *sv, Error **errp);
  */
 bool savevm_write_description(SaveVM *sv, Error **errp);
 
+/* ---- outgoing, in postcopy: savevm-postcopy.c ---- */
+
+/* After savevm_write_header(): what both sides must have alike. */
+bool savevm_send_postcopy_advise(SaveVM *sv, Error **errp);
+
+/* savevm_complete_live() leaves out who has save_postcopy(). */
+void savevm_set_postcopy(SaveVM *sv);
+
+/* Of the command's ranges; does not flush. */
+void savevm_put_discard(SaveVM *sv, const PostcopyDiscard *discard);
+
+/*
+ * Instead of savevm_save_devices() and savevm_write_end(). The first collects
+ * one PACKAGED in memory: LISTEN, the states, PING @loaded, PING @taken and
+ * RUN, and the second sends it. Guest stopped, big lock held.
+ */
+bool savevm_make_package(SaveVM *sv, uint32_t loaded, uint32_t taken,
+                         Error **errp);
+bool savevm_send_package(SaveVM *sv, Error **errp);
+
+/*
+ * save_postcopy() of who has it, a PART section each; flushes. Big lock not
+ * held. Then, after DONE, the ENDs and EOF.
+ */
+MigIterate savevm_postcopy(SaveVM *sv, Error **errp);
+bool savevm_end_postcopy(SaveVM *sv, Error **errp);
+
+/* Goes on by another connection, of which it says nothing by itself. */
+void savevm_set_stream(SaveVM *sv, MigStream *s);
+bool savevm_send_recv_bitmap(SaveVM *sv, const char *block, Error **errp);
+bool savevm_send_postcopy_resume(SaveVM *sv, Error **errp);
+
 /* interrupt() of all modules, whatever they do. Main loop, big lock. */
 void savevm_interrupt(Vm *vm);
 
@@ -192,6 +226,17 @@ typedef struct LoadVMOps {
     bool (*open_return_path)(void *opaque, Error **errp);
     bool (*ping)(void *opaque, uint32_t value, Error **errp);
     bool (*switchover_start)(void *opaque, Error **errp);
+    /*
+     * Postcopy, in this order; the last two in the package, after which
+     * loadvm_run() returns. @stream_id: the section that goes on behind the
+     * package, on the connection, which is the hook's from then on.
+     */
+    bool (*postcopy_advise)(void *opaque, const PostcopyAdvise *advise,
+                            Error **errp);
+    bool (*postcopy_discard)(void *opaque, const PostcopyDiscard *discard,
+                             Error **errp);
+    bool (*postcopy_listen)(void *opaque, uint32_t stream_id, Error **errp);
+    bool (*postcopy_run)(void *opaque, Error **errp);
     /* After each section, whole; may be NULL */
     bool (*section_loaded)(void *opaque, Error **errp);
 } LoadVMOps;

@@ -97,6 +97,16 @@ typedef struct SaveVMHandlers {
     bool (*save_complete)(MigStream *s, void *opaque, Error **errp);
 
     /*
+     * After the switchover of a migration in postcopy, instead of
+     * save_complete(), until DONE: sends a chunk of what may arrive once the
+     * destination runs. Then, @end: what a section's end needs. Whoever has
+     * this hook reports such data as postcopy_bytes. Migration thread, big
+     * lock not held.
+     */
+    MigIterate (*save_postcopy)(MigStream *s, void *opaque, bool end,
+                                Error **errp);
+
+    /*
      * Guest stopped, after the last exact query and before save_complete() of
      * any module: whether the module can go through with it. False: the
      * migration fails, and the guest goes on here. Migration thread, big lock

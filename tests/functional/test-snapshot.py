@@ -283,11 +283,15 @@ class FastLoad(Snapshots):
         src = self.source(caps=FAST)
         dst = self.destination(caps=('postcopy-ram',))
         for uri in (f'file:{self.file}', f'unix:{self.folder}/sock', 'tcp:127.0.0.1:1'):
-            with self.assertRaisesRegex(harness.QmpError, "'postcopy-ram' is on: it is for the "
-                                        'destination alone'):
+            with self.assertRaisesRegex(harness.QmpError, "'postcopy-ram' is on: with "
+                                        "'mapped-ram' it is for the destination alone"):
                 src.command('migrate', uri=uri)
-            with self.assertRaisesRegex(harness.QmpError, "'mapped-ram' is off"):
-                dst.command('migrate-incoming', uri=uri)
+        src.set_caps('mapped-ram', state=False)
+        open(self.file, 'w', encoding='ascii').close()
+        for side, command in ((src, 'migrate'), (dst, 'migrate-incoming')):
+            with self.assertRaisesRegex(harness.QmpError, 'leads one way only; a socket is '
+                                        "needed, or capability 'mapped-ram'"):
+                side.command(command, uri=f'file:{self.file}')
         dst.set_caps('mapped-ram')
         with self.assertRaisesRegex(harness.QmpError, 'regular file'):
             dst.command('migrate-incoming', uri=f'unix:{self.folder}/sock')

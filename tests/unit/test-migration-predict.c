@@ -656,7 +656,7 @@ static void test_phase_order(void)
 #define S(_name) MIGRATION_STATUS_##_name
 
 /* The documented ways through a migration, each move of which must be legal. */
-static const MigrationStatus ways[][8] = {
+static const MigrationStatus ways[][12] = {
     { S(NONE), S(SETUP), S(ACTIVE), S(DEVICE), S(COMPLETED), S(SETUP) },
     { S(NONE), S(SETUP), S(ACTIVE), S(PRE_SWITCHOVER), S(DEVICE),
       S(COMPLETED) },
@@ -677,6 +677,25 @@ static const MigrationStatus ways[][8] = {
     { S(NONE), S(SETUP), S(ACTIVE), S(PRE_SWITCHOVER), S(CANCELLING),
       S(CANCELLED) },
     { S(NONE), S(SETUP), S(ACTIVE), S(DEVICE), S(CANCELLING), S(CANCELLED) },
+    /* Postcopy, whose connection breaks */
+    { S(NONE), S(SETUP), S(ACTIVE), S(POSTCOPY_DEVICE), S(POSTCOPY_ACTIVE),
+      S(POSTCOPY_PAUSED), S(POSTCOPY_RECOVER_SETUP), S(POSTCOPY_RECOVER),
+      S(POSTCOPY_ACTIVE), S(COMPLETED) },
+    { S(NONE), S(SETUP), S(ACTIVE), S(PRE_SWITCHOVER), S(POSTCOPY_DEVICE),
+      S(POSTCOPY_ACTIVE) },
+    /* ... at the destination, */
+    { S(POSTCOPY_ACTIVE), S(POSTCOPY_PAUSED), S(POSTCOPY_RECOVER),
+      S(POSTCOPY_PAUSED) },
+    /* ... and at a source that does not get another one */
+    { S(POSTCOPY_PAUSED), S(POSTCOPY_RECOVER_SETUP), S(POSTCOPY_PAUSED) },
+    { S(POSTCOPY_DEVICE), S(FAILING), S(FAILED) },
+    { S(POSTCOPY_PAUSED), S(FAILING), S(FAILED) },
+    { S(POSTCOPY_RECOVER_SETUP), S(FAILING), S(FAILED) },
+    { S(POSTCOPY_RECOVER), S(FAILING), S(FAILED) },
+    { S(POSTCOPY_DEVICE), S(CANCELLING), S(CANCELLED) },
+    { S(POSTCOPY_PAUSED), S(CANCELLING), S(CANCELLED) },
+    { S(POSTCOPY_RECOVER_SETUP), S(CANCELLING), S(CANCELLED) },
+    { S(POSTCOPY_RECOVER), S(CANCELLING), S(CANCELLED) },
 };
 
 static void test_status_moves(void)
@@ -686,7 +705,7 @@ static void test_status_moves(void)
     bool grew = true;
 
     for (guint w = 0; w < G_N_ELEMENTS(ways); w++) {
-        for (int i = 0; i < 7 && ways[w][i + 1]; i++) {
+        for (int i = 0; i < 11 && ways[w][i + 1]; i++) {
             used[ways[w][i]][ways[w][i + 1]] = true;
         }
     }

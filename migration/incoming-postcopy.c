@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The life of an incoming postcopy: memory is emptied, some of it comes before
+ * the switchover, the rest is touched or comes by itself afterwards, over one
+ * connection after the other if need be.
+ *
+ * Threads: the incoming one, until the guest runs; the listening one, which
+ * reads the connection from LISTEN on and waits for another one when it breaks;
+ * the fault thread; the monitor, for migrate-recover and migrate-pause, also
+ * out of band: the main loop may be waiting for a page itself. Locks:
+ * postcopy-int.h.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "migration/postcopy-int.h"
+#include "migration/status.h"
+#include "trace/trace-migration.h"
+#include "util/log.h"
+#include "util/thread.h"
+
+/* ---- before the switchover ---- */
+
+bool postcopy_check_blocks(Memory *memory, Error **errp)
+{
+    RamBlock *rb;
+
+    for (unsigned i = 0; (rb = memory_ram_by_index(memory, i)); i++) {
+        if (rb->migratable && ram_block_is_unwritable(rb)) {
+            error_setg(errp, "capability 'postcopy-ram': RAM block '%s' cannot "
+                       "be written here, so that no page of it can be put in "
+                       "place", rb->id);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void list_blocks(Memory *memory, UffdBlocks *blocks)
+{
+    RamBlock *rb;
+
+    blocks->num = 0;
+    for (unsigned i = 0; (rb = memory_ram_by_index(memory, i)); i++) {
+        if (rb->migratable) {
+            blocks->rb[blocks->num++] = rb;
+        }
+    }
+}
+
+static bool empty_memory(Memory *memory, Error **errp)
+{
+    UffdBlocks blocks;
+
+    list_blocks(memory, &blocks);
+    for (unsigned i = 0; i < blocks.num; i++) {
+        if (!uffd_empty(blocks.rb[i], 0, blocks.rb[i]->backing.size, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void free_it(PostcopyIn *pc)
+{
+    page_set_free(pc->received);
+    page_set_free(pc->asked);
+    mig_stream_free(pc->stream);
+    io_channel_unref(pc->ch);
+    mig_end_clear(&pc->end);
+    if (pc->recover_fd >= 0) {
+        close(pc->recover_fd);
+    }
+    g_clear_error(&pc->error);
+    g_mutex_clear(&pc->send_lock);
+    g_mutex_clear(&pc->lock);
+    g_cond_clear(&pc->changed);
+    g_free(pc);
+}
+
+PostcopyIn *postcopy_in_new(MigIn *in, const PostcopyAdvise *advise,
+                            Error **errp)
+{
+    Migration *m = in->m;
+    PostcopyAdvise ours = postcopy_advise_of(m->vm->memory);
+    PostcopyIn *pc;
+
+    if (!postcopy_check_advise(&ours, advise, errp)) {
+        return NULL;
+    }
+    pc = g_new0(PostcopyIn, 1);
+    pc->in = in;
+    pc->m = m;
+    pc->memory = m->vm->memory;
+    pc->ram = m->ram;
+    pc->end.listen_fd = -1;
+    g_mutex_init(&pc->lock);
+    g_cond_init(&pc->changed);
+    g_mutex_init(&pc->send_lock);
+    pc->recover_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pc->recover_fd < 0) {
+        error_setg_errno(errp, errno, "preparing for postcopy: eventfd");
+    } else {
+        pc->received = page_set_new(pc->memory, errp);
+    }
+    pc->asked = pc->received ? page_set_new(pc->memory, errp) : NULL;
+    if (!pc->asked || !empty_memory(pc->memory, errp)) {
+        free_it(pc);
+        return NULL;
+    }
+    ram_set_load_pages(pc->ram, pc->received);
+    return pc;
+}
+
+bool postcopy_in_discard(PostcopyIn *pc, const PostcopyDiscard *discard,
+                         Error **errp)
+{
+    RamBlock *rb = postcopy_discard_block(pc->memory, discard, errp);
+
+    if (!rb) {
+        return false;
+    }
+    /* The memory itself is seen to when faults are: nothing fills it then. */
+    for (unsigned i = 0; i < discard->num; i++) {
+        page_set_remove(pc->received, rb, discard->range[i].start,
+                        discard->range[i].len);
+    }
+    return true;
+}
+
+/* ---- listening ---- */
+
+static void release(void *opaque)
+{
+    postcopy_in_free(opaque);
+}
+
+/*
+ * A huge page of the host's that was written to in part, or that the kernel
+ * made of small ones, has zeros where pages are missing.
+ */
+static bool empty_missing(PostcopyIn *pc, const RamBlock *rb, Error **errp)
+{
+    uint64_t unit = postcopy_unit_pages(rb) * GUEST_PAGE_SIZE;
+    uint64_t at = 0, start, len;
+
+    while (page_set_next_run(pc->received, rb, false, at, &start, &len)) {
+        at = (start + len + unit - 1) / unit * unit;
+        start = start / unit * unit;
+        page_set_remove(pc->received, rb, start, at - start);
+        if (!uffd_empty(rb, start, at - start, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool set_up_faults(PostcopyIn *pc, Error **errp)
+{
+    UffdIncoming incoming = {
+        .sys = pc->m->uffd_sys, .clock = pc->m->clock, .modes = UFFD_MISSING,
+        .keep = true,
+    };
+
+    list_blocks(pc->memory, &incoming.blocks);
+    pc->handler = postcopy_fault_handler;
+    pc->handler.opaque = pc;
+    pc->uffd = uffd_setup_incoming(&incoming, &pc->handler,
+                                   POSTCOPY_CHANNELS - 1, errp);
+    if (!pc->uffd) {
+        return false;
+    }
+    for (unsigned i = 0; i < incoming.blocks.num; i++) {
+        if (!empty_missing(pc, incoming.blocks.rb[i], errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static gpointer listen_main(gpointer opaque);
+
+bool postcopy_in_listen(PostcopyIn *pc, MigStream *stream, IoChannel *ch,
+                        uint32_t stream_id, Error **errp)
+{
+    pc->stream = stream;
+    pc->stream_id = stream_id;
+    ram_set_load_pages(pc->ram, NULL);
+    if (!set_up_faults(pc, errp)) {
+        return false;
+    }
+    trace_postcopy_listen(page_set_missing(pc->received, NULL));
+    memory_set_pager(pc->memory, release, pc);
+    postcopy_set_channel(pc, ch);
+    if (!postcopy_start_asking(pc, errp)) {
+        return false;
+    }
+    pc->up = true;
+    pc->thread = thread_start("mig/dst/listen", listen_main, pc);
+    __atomic_store_n(&pc->listening, true, __ATOMIC_RELEASE);
+    return true;
+}
+
+bool postcopy_in_is_listening(const PostcopyIn *pc)
+{
+    return pc && __atomic_load_n(&pc->listening, __ATOMIC_ACQUIRE);
+}
+
+bool postcopy_in_send(PostcopyIn *pc, uint16_t type, uint32_t value,
+                      Error **errp)
+{
+    bool ok;
+
+    g_mutex_lock(&pc->send_lock);
+    ok = pc->ch != NULL;
+    if (ok) {
+        ok = return_path_send(pc->ch, type, value, errp);
+    } else {
+        error_setg(errp, "there is no connection to the source");
+    }
+    g_mutex_unlock(&pc->send_lock);
+    return ok;
+}
+
+bool postcopy_in_ping(PostcopyIn *pc, uint32_t value, Error **errp)
+{
+    bool ok = !pc->has_ping ||
+              postcopy_in_send(pc, MIG_RP_MSG_PONG, pc->ping, errp);
+
+    pc->has_ping = true;
+    pc->ping = value;
+    return ok;
+}
+
+bool postcopy_in_commit(PostcopyIn *pc, Error **errp)
+{
+    bool ok;
+
+    g_mutex_lock(&pc->lock);
+    ok = !pc->error;
+    if (!ok) {
+        error_propagate(errp, g_error_copy(pc->error));
+    } else if (pc->has_ping) {
+        ok = postcopy_in_send(pc, MIG_RP_MSG_PONG, pc->ping, errp);
+    }
+    pc->committed = ok;
+    g_cond_broadcast(&pc->changed);
+    g_mutex_unlock(&pc->lock);
+    return ok;
+}
+
+/* ---- the end ---- */
+
+/*
+ * Harts and devices that wait for a page cannot be stopped, and nothing may be
+ * made of what is not there: the guest ends here and now.
+ */
+static void leave(PostcopyIn *pc)
+{
+    error_report("the program ends, and the guest with it: %" PRIu64 " pages "
+                 "of its memory are at a source that cannot be reached",
+                 page_set_missing(pc->received, NULL));
+    _exit(0);
+}
+
+void postcopy_in_lost(PostcopyIn *pc, Error *err)
+{
+    g_mutex_lock(&pc->lock);
+    if (pc->committed) {
+        error_report("the guest's memory cannot be received any more, and it "
+                     "ends: %s", err->message);
+        _exit(1);
+    }
+    if (!pc->error) {
+        pc->error = g_error_copy(err);
+    }
+    g_mutex_unlock(&pc->lock);
+    g_error_free(err);
+    /* Whoever waits goes on with zeros, of which nothing will come. */
+    uffd_release(pc->uffd);
+}
+
+bool postcopy_in_wait(PostcopyIn *pc, Error **errp)
+{
+    PostcopyInStats stats;
+    bool finished;
+
+    g_mutex_lock(&pc->lock);
+    while (!pc->finished && !pc->ending) {
+        g_cond_wait(&pc->changed, &pc->lock);
+    }
+    finished = pc->finished;
+    g_mutex_unlock(&pc->lock);
+    if (!finished) {
+        error_setg(errp, "ended before all memory was there");
+        return false;
+    }
+    postcopy_in_get_stats(pc, &stats);
+    trace_postcopy_end(stats.pages, stats.faults.faults);
+    return true;
+}
+
+void postcopy_in_stop_accepting(PostcopyIn *pc)
+{
+    uint64_t one = 1;
+
+    if (write(pc->recover_fd, &one, sizeof(one)) < 0) {
+        g_assert(errno == EAGAIN);
+    }
+}
+
+void postcopy_in_stop(PostcopyIn *pc)
+{
+    g_mutex_lock(&pc->lock);
+    if (!pc->up && !pc->finished) {
+        leave(pc);
+    }
+    pc->ending = true;
+    g_cond_broadcast(&pc->changed);
+    g_mutex_unlock(&pc->lock);
+}
+
+void postcopy_in_free(PostcopyIn *pc)
+{
+    if (!pc) {
+        return;
+    }
+    ram_set_load_pages(pc->ram, NULL);
+    memory_set_pager(pc->memory, NULL, NULL);
+    if (pc->thread) {
+        g_mutex_lock(&pc->lock);
+        pc->stopping = true;
+        g_cond_broadcast(&pc->changed);
+        g_mutex_unlock(&pc->lock);
+        g_mutex_lock(&pc->send_lock);
+        if (pc->ch) {
+            io_channel_shutdown(pc->ch, IO_SHUTDOWN_READ);
+        }
+        g_mutex_unlock(&pc->send_lock);
+        g_thread_join(pc->thread);
+    }
+    uffd_free(pc->uffd);
+    free_it(pc);
+}
+
+void postcopy_in_get_stats(PostcopyIn *pc, PostcopyInStats *stats)
+{
+    *stats = (PostcopyInStats) {
+        .pages = __atomic_load_n(&pc->placed, __ATOMIC_RELAXED),
+    };
+    if (pc->uffd) {
+        uffd_get_stats(pc->uffd, &stats->faults);
+    }
+}
+
+/* ---- connections ---- */
+
+bool postcopy_in_resumed(PostcopyIn *pc, Error **errp)
+{
+    Migration *m = pc->m;
+
+    g_mutex_lock(&pc->lock);
+    if (pc->up) {
+        g_mutex_unlock(&pc->lock);
+        error_setg(errp, "postcopy-resume on a connection that is well");
+        return false;
+    }
+    g_mutex_unlock(&pc->lock);
+    if (!postcopy_start_asking(pc, errp) ||
+        !postcopy_in_send(pc, MIG_RP_MSG_RESUME_ACK,
+                          POSTCOPY_RESUME_ACK_VALUE, errp)) {
+        return false;
+    }
+    g_mutex_lock(&m->lock);
+    g_clear_pointer(&pc->in->error, g_free);
+    g_mutex_unlock(&m->lock);
+    migration_set(m, &m->in_status, MIGRATION_STATUS_POSTCOPY_RECOVER,
+                  MIGRATION_STATUS_POSTCOPY_ACTIVE);
+    trace_postcopy_recovered(page_set_missing(pc->received, NULL));
+    g_mutex_lock(&pc->lock);
+    pc->up = true;
+    g_mutex_unlock(&pc->lock);
+    return true;
+}
+
+/* Takes @err, which is why. */
+static void drop_connection(PostcopyIn *pc, Error *err)
+{
+    Migration *m = pc->m;
+
+    g_mutex_lock(&m->lock);
+    if (pc->in->ch) {
+        io_channel_shutdown(pc->in->ch, IO_SHUTDOWN_BOTH);
+    }
+    pc->in->ch = NULL;
+    g_free(pc->in->error);
+    pc->in->error = g_strdup(pc->in->pause_asked ? "paused by migrate-pause"
+                                                 : err->message);
+    pc->in->pause_asked = false;
+    g_mutex_unlock(&m->lock);
+    g_error_free(err);
+    postcopy_set_channel(pc, NULL);
+    g_clear_pointer(&pc->stream, mig_stream_free);
+    mig_end_clear(&pc->end);
+    migration_set_any(m, &m->in_status, MIGRATION_STATUS_POSTCOPY_PAUSED);
+}
+
+/* By which migrate-recover wants it: waits for one, then for the source. */
+static void wait_for_connection(PostcopyIn *pc)
+{
+    Migration *m = pc->m;
+    MigIn *in = pc->in;
+
+    while (!pc->end.ch) {
+        Error *err = NULL;
+        uint64_t count;
+
+        g_mutex_lock(&m->lock);
+        while (!in->recover_asked) {
+            g_cond_wait(&m->changed, &m->lock);
+        }
+        in->recover_asked = false;
+        if (read(pc->recover_fd, &count, sizeof(count)) < 0) {
+            g_assert(errno == EAGAIN);
+        }
+        mig_end_clear(&pc->end);
+        pc->end = in->recover_end;
+        in->recover_end = (MigEnd) { .listen_fd = -1 };
+        g_mutex_unlock(&m->lock);
+        if (!pc->end.ch &&
+            !mig_transport_socket.accept(&pc->end, pc->recover_fd, &err)) {
+            trace_postcopy_broken(err->message, true);
+            g_clear_error(&err);
+        }
+    }
+}
+
+static void take_connection(PostcopyIn *pc)
+{
+    Migration *m = pc->m;
+
+    pc->stream = mig_stream_new_input(pc->end.ch);
+    postcopy_set_channel(pc, pc->end.ch);
+    g_mutex_lock(&m->lock);
+    pc->in->ch = pc->end.ch;
+    g_mutex_unlock(&m->lock);
+    migration_set_any(m, &m->in_status, MIGRATION_STATUS_POSTCOPY_RECOVER);
+}
+
+/* Takes @err. Whether there is another connection to read from. */
+static bool go_on(PostcopyIn *pc, Error *err)
+{
+    bool committed, stopping;
+
+    g_mutex_lock(&pc->lock);
+    stopping = pc->stopping;
+    committed = pc->committed;
+    if (!committed && !pc->error) {
+        pc->error = g_error_copy(err);
+    }
+    pc->up = false;
+    if (committed && pc->ending && !stopping) {
+        leave(pc);
+    }
+    g_mutex_unlock(&pc->lock);
+    trace_postcopy_broken(err->message, committed);
+    if (stopping || !committed) {
+        g_error_free(err);
+        /* The load, which may be waiting for a page, ends with that error. */
+        uffd_release(pc->uffd);
+        return false;
+    }
+    drop_connection(pc, err);
+    wait_for_connection(pc);
+    take_connection(pc);
+    return true;
+}
+
+/* The source has nothing more. Says so when it knows that the guest is here. */
+static bool finish(PostcopyIn *pc, Error **errp)
+{
+    bool committed;
+
+    g_mutex_lock(&pc->lock);
+    while (!pc->committed && !pc->stopping) {
+        g_cond_wait(&pc->changed, &pc->lock);
+    }
+    committed = pc->committed;
+    g_mutex_unlock(&pc->lock);
+    if (!committed) {
+        error_setg(errp, "given up before the guest was taken over");
+        return false;
+    }
+    /* A source that does not hear it may ask once more, and hear it then. */
+    if (!postcopy_in_send(pc, MIG_RP_MSG_SHUT, 0, errp)) {
+        return false;
+    }
+    g_mutex_lock(&pc->lock);
+    pc->finished = true;
+    g_cond_broadcast(&pc->changed);
+    g_mutex_unlock(&pc->lock);
+    return true;
+}
+
+static gpointer listen_main(gpointer opaque)
+{
+    PostcopyIn *pc = opaque;
+    Error *err = NULL;
+
+    while (!postcopy_load(pc, &err) || !finish(pc, &err)) {
+        if (!go_on(pc, g_steal_pointer(&err))) {
+            return NULL;
+        }
+    }
+    return NULL;
+}

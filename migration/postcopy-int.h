@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What incoming-postcopy.c (life cycle), postcopy-load.c (pages that come) and
+ * postcopy-fault.c (pages that are asked for) share.
+ *
+ * Lock order: Migration.lock, PostcopyIn.lock, PostcopyIn.send_lock. Nobody
+ * who holds one of them touches guest memory.
+ */
+#ifndef GODWIT_MIGRATION_POSTCOPY_INT_H
+#define GODWIT_MIGRATION_POSTCOPY_INT_H
+
+#include "migration/migration-int.h"
+#include "migration/postcopy.h"
+#include "migration/ram-int.h"
+
+/* Channels of the Uffd. */
+enum { POSTCOPY_CHANNEL_FAULT, POSTCOPY_CHANNEL_MAIN, POSTCOPY_CHANNELS };
+
+/* Pages that come by one connection, and the page of the host's in the making. */
+typedef struct PostcopyPages {
+    unsigned channel;           /* of the Uffd */
+    RamPlace place;
+    const RamBlock *rb;         /* whose page it is; NULL: none has begun */
+    uint64_t offset;            /* where it begins, bytes */
+    uint64_t have;              /* bytes of it that have come */
+    bool zero;                  /* so far it is */
+} PostcopyPages;
+
+struct PostcopyIn {
+    /* Constant once listening */
+    MigIn *in;
+    Migration *m;
+    Memory *memory;
+    Ram *ram;
+    PageSet *received;          /* pages that are here; shared with Ram */
+    PageSet *asked;             /* first pages of those that were touched */
+    Uffd *uffd;                 /* NULL: not listening */
+    UffdHandler handler;
+    uint32_t stream_id;         /* of the section with the pages */
+    GThread *thread;            /* "mig/dst/listen" */
+    int recover_fd;             /* eventfd: ends an accept */
+
+    /* The incoming thread */
+    bool has_ping;
+    uint32_t ping;              /* of the package, not answered yet */
+
+    /* The listening thread; the incoming one before it starts */
+    MigEnd end;                 /* of a connection that took up an older one */
+    MigStream *stream;
+    PostcopyPages pages;
+
+    /* Atomic */
+    bool listening;             /* the thread has been started */
+    uint64_t placed;            /* pages */
+
+    GMutex lock;
+    GCond changed;
+    /* Under lock */
+    bool committed;             /* the guest runs here */
+    bool up;                    /* connected, and agreed on how to go on */
+    bool finished;              /* all is here */
+    bool stopping;              /* it is being freed */
+    bool ending;                /* the program is */
+    Error *error;               /* before committed: why that cannot be */
+
+    GMutex send_lock;
+    /* Under send_lock */
+    IoChannel *ch;              /* NULL: no connection; a reference */
+    bool asks;                  /* pages may be asked for */
+    const RamBlock *last_asked; /* whose name the source knows */
+};
+
+/* ---- postcopy-load.c ---- */
+
+/*
+ * Reads one connection until the source has said that nothing is left, and all
+ * is here. Listening thread.
+ */
+bool postcopy_load(PostcopyIn *pc, Error **errp);
+
+/* ---- postcopy-fault.c ---- */
+
+extern const UffdHandler postcopy_fault_handler;
+
+/* A connection to ask by; NULL: there is none any more. */
+void postcopy_set_channel(PostcopyIn *pc, IoChannel *ch);
+/*
+ * From here on pages are asked for; first those that were touched meanwhile,
+ * and those of which nobody knows whether the asking arrived.
+ */
+bool postcopy_start_asking(PostcopyIn *pc, Error **errp);
+
+/* ---- incoming-postcopy.c ---- */
+
+/* The source has taken the migration up again. Listening thread. */
+bool postcopy_in_resumed(PostcopyIn *pc, Error **errp);
+/* A page cannot be had. Takes @err. Any thread. */
+void postcopy_in_lost(PostcopyIn *pc, Error *err);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* See migration-postcopy.h. */
+#include "migration-postcopy.h"
+
+bool pair_can_run(void)
+{
+    UffdBlocks none = { .num = 0 };
+
+    return uffd_check(uffd_sys_host(), &none, UFFD_MISSING, NULL);
+}
+
+void pair_set_cap(Side *s, MigrationCapability cap, bool on)
+{
+    s->vm->migration->options.caps[cap] = on;
+}
+
+void pair_set_param(Side *s, MigParam param, uint64_t val)
+{
+    Migration *m = s->vm->migration;
+    MigOptions next = migration_options(m);
+
+    next.params[param] = val;
+    vm_lock(s->vm);
+    g_assert_true(migration_set_options(m, &next, NULL));
+    vm_unlock(s->vm);
+}
+
+static void add_destination(Pair *pair)
+{
+    pair->dst = side_new_destination();
+    pair->dst->area_pages = PAGES;
+    pair_set_cap(pair->dst, MIGRATION_CAPABILITY_POSTCOPY_RAM, true);
+}
+
+void pair_begin(Pair *pair)
+{
+    pair->src = side_new_source();
+    pair->src->area_pages = PAGES;
+    pair_set_cap(pair->src, MIGRATION_CAPABILITY_POSTCOPY_RAM, true);
+    pair_set_param(pair->src, MIG_PARAM_MAX_BANDWIDTH, 4 * MIB);
+    add_destination(pair);
+}
+
+void pair_end(Pair *pair)
+{
+    side_free(pair->dst);
+    side_free(pair->src);
+}
+
+void pair_start(Pair *pair)
+{
+    make_pair(pair->ends);
+    start_destination(pair->dst, pair->ends[1]);
+    start_source(pair->src, pair->ends[0]);
+    wait_status(out_status, pair->src, MIGRATION_STATUS_ACTIVE,
+                MIGRATION_STATUS_FAILED);
+}
+
+void pair_start_postcopy(Pair *pair)
+{
+    vm_lock(pair->src->vm);
+    g_assert_true(qmp_migrate_start_postcopy(pair->src->vm, NULL));
+    vm_unlock(pair->src->vm);
+}
+
+void pair_to_postcopy(Pair *pair)
+{
+    pair_start(pair);
+    g_usleep(20000);
+    pair_start_postcopy(pair);
+    wait_status(out_status, pair->src, MIGRATION_STATUS_POSTCOPY_ACTIVE,
+                MIGRATION_STATUS_COMPLETED);
+    g_assert_cmpint(runstate_get(pair->src->vm), !=, RUN_STATE_RUNNING);
+}
+
+void pair_finish(Pair *pair)
+{
+    MigrationInfo *info;
+
+    wait_status(out_status, pair->src, MIGRATION_STATUS_COMPLETED,
+                MIGRATION_STATUS_FAILED);
+    info = query(pair->src);
+    g_assert_cmpstr(info->error_desc, ==, NULL);
+    g_assert_cmpint(info->status, ==, MIGRATION_STATUS_COMPLETED);
+    qapi_free_MigrationInfo(info);
+    wait_status(in_status, pair->dst, MIGRATION_STATUS_COMPLETED,
+                MIGRATION_STATUS_FAILED);
+    g_assert_cmpint(in_status(pair->dst), ==, MIGRATION_STATUS_COMPLETED);
+    g_assert_cmpint(runstate_get(pair->src->vm), ==, RUN_STATE_POSTMIGRATE);
+    assert_guest_runs(pair->dst);
+    assert_same_memory(pair->src, pair->dst);
+}
+
+void pair_next(Pair *pair)
+{
+    side_free(pair->src);
+    pair->src = pair->dst;
+    vm_lock(pair->src->vm);
+    vm_start(pair->src->vm);
+    vm_unlock(pair->src->vm);
+    pair_set_param(pair->src, MIG_PARAM_MAX_BANDWIDTH, 4 * MIB);
+    add_destination(pair);
+}

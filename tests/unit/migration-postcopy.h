@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A source and a destination with postcopy-ram on; see migration-loopback.h. */
+#ifndef GODWIT_TESTS_MIGRATION_POSTCOPY_H
+#define GODWIT_TESTS_MIGRATION_POSTCOPY_H
+
+#include "migration-loopback.h"
+
+typedef struct Pair {
+    Side *src, *dst;
+    IoChannel *ends[2];         /* of the present connection; not owned */
+} Pair;
+
+/* Whether userfaultfd can be had here. */
+bool pair_can_run(void);
+
+/*
+ * A guest that writes to all of its memory, which is sent too slowly to be
+ * moved before postcopy is started.
+ */
+void pair_begin(Pair *pair);
+void pair_end(Pair *pair);
+
+void pair_set_cap(Side *s, MigrationCapability cap, bool on);
+void pair_set_param(Side *s, MigParam param, uint64_t val);
+
+/* The migration has begun. */
+void pair_start(Pair *pair);
+void pair_start_postcopy(Pair *pair);
+/* Both, and the guest runs at the destination. */
+void pair_to_postcopy(Pair *pair);
+/* All pages are there, and each is right. */
+void pair_finish(Pair *pair);
+/* The destination becomes the source of another one. */
+void pair_next(Pair *pair);
+
+#endif
