@@ -407,33 +407,45 @@ static void drop_connection(PostcopyIn *pc, Error *err)
     migration_set_any(m, &m->in_status, MIGRATION_STATUS_POSTCOPY_PAUSED);
 }
 
+/* Takes what the next migrate-recover brings. */
+static void wait_for_recover(PostcopyIn *pc)
+{
+    MigIn *in = pc->in;
+    uint64_t count;
+
+    g_mutex_lock(&pc->m->lock);
+    while (!in->recover_asked) {
+        g_cond_wait(&pc->m->changed, &pc->m->lock);
+    }
+    in->recover_asked = false;
+    in->accepts = true;
+    if (read(pc->recover_fd, &count, sizeof(count)) < 0) {
+        g_assert(errno == EAGAIN);
+    }
+    pc->end = in->recover_end;
+    in->recover_end = (MigEnd) { .listen_fd = -1 };
+    g_mutex_unlock(&pc->m->lock);
+}
+
 /* By which migrate-recover wants it: waits for one, then for the source. */
 static void wait_for_connection(PostcopyIn *pc)
 {
     Migration *m = pc->m;
-    MigIn *in = pc->in;
 
     while (!pc->end.ch) {
         Error *err = NULL;
-        uint64_t count;
 
-        g_mutex_lock(&m->lock);
-        while (!in->recover_asked) {
-            g_cond_wait(&m->changed, &m->lock);
-        }
-        in->recover_asked = false;
-        if (read(pc->recover_fd, &count, sizeof(count)) < 0) {
-            g_assert(errno == EAGAIN);
-        }
-        mig_end_clear(&pc->end);
-        pc->end = in->recover_end;
-        in->recover_end = (MigEnd) { .listen_fd = -1 };
-        g_mutex_unlock(&m->lock);
+        wait_for_recover(pc);
         if (!pc->end.ch &&
             !mig_transport_socket.accept(&pc->end, pc->recover_fd, &err)) {
             trace_postcopy_broken(err->message, true);
             g_clear_error(&err);
+            mig_end_clear(&pc->end);
         }
+        g_mutex_lock(&m->lock);
+        pc->in->accepts = false;
+        g_cond_broadcast(&m->changed);
+        g_mutex_unlock(&m->lock);
     }
 }
 

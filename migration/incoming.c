@@ -552,28 +552,48 @@ bool incoming_pause(Migration *m)
     return alive;
 }
 
+/* Lock held. */
+static bool is_paused(Migration *m)
+{
+    return m->in && m->in->pc &&
+           m->in_status == MIGRATION_STATUS_POSTCOPY_PAUSED;
+}
+
+void incoming_forget_recover(Migration *m)
+{
+    MigIn *in;
+
+    g_mutex_lock(&m->lock);
+    in = m->in;
+    if (is_paused(m)) {
+        mig_end_clear(&in->recover_end);
+        in->recover_asked = false;
+        postcopy_in_stop_accepting(in->pc);
+    }
+    while (is_paused(m) && in->accepts) {
+        g_cond_wait(&m->changed, &m->lock);
+    }
+    g_mutex_unlock(&m->lock);
+}
+
 bool incoming_recover(Migration *m, MigEnd *end, Error **errp)
 {
-    MigEnd old = { .listen_fd = -1 };
     bool paused;
 
     g_mutex_lock(&m->lock);
-    paused = m->in && m->in->pc &&
-             m->in_status == MIGRATION_STATUS_POSTCOPY_PAUSED;
+    paused = is_paused(m) && !m->in->recover_asked && !m->in->accepts;
     if (paused) {
-        old = m->in->recover_end;
         m->in->recover_end = *end;
         m->in->recover_asked = true;
         if (end->local) {
             qapi_free_SocketAddress(m->in->local);
             m->in->local = mig_socket_address_copy(end->local);
         }
-        postcopy_in_stop_accepting(m->in->pc);
         g_cond_broadcast(&m->changed);
     }
     g_mutex_unlock(&m->lock);
-    mig_end_clear(paused ? &old : end);
     if (!paused) {
+        mig_end_clear(end);
         error_setg(errp, "migrate-recover works while a migration in postcopy "
                    "is paused, at its destination");
     }

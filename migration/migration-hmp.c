@@ -263,13 +263,23 @@ static void hmp_migrate(Vm *vm, char **args, GString *out)
 {
     Error *err = NULL;
 
-    if (args[0] && strcmp(args[0], "-d") == 0) {
-        args++;
+    bool resume = false;
+
+    for (; args[0] && args[0][0] == '-'; args++) {
+        if (strcmp(args[0], "-r") == 0) {
+            resume = true;
+        } else if (strcmp(args[0], "-d") != 0) {
+            error_setg(&err, "migrate: '%s' is not understood; -d and -r are",
+                       args[0]);
+            hmp_error(out, err);
+            return;
+        }
     }
     if (!args[0] || args[1]) {
         error_setg(&err, "migrate expects one URI");
     } else {
-        qmp_migrate(vm, args[0], false, NULL, false, false, false, false, &err);
+        qmp_migrate(vm, args[0], false, NULL, false, false, true, resume,
+                    &err);
     }
     hmp_error(out, err);
 }
@@ -326,6 +336,18 @@ static void hmp_migrate_pause(Vm *vm, char **args, GString *out)
     hmp_error(out, err);
 }
 
+static void hmp_migrate_recover(Vm *vm, char **args, GString *out)
+{
+    Error *err = NULL;
+
+    if (!args[0] || args[1]) {
+        error_setg(&err, "migrate_recover expects one URI");
+    } else {
+        qmp_migrate_recover(vm, args[0], &err);
+    }
+    hmp_error(out, err);
+}
+
 /* "NAME VALUE" */
 static void hmp_set(Vm *vm, char **args, GString *out, const char *command,
                     bool (*set)(MigOptions *o, const char *name,
@@ -369,8 +391,8 @@ static char **complete_capability(Vm *vm, const char *prefix)
 }
 
 const HmpCommand migration_hmp_commands[] = {
-    { "migrate", "[-d] uri", "move the guest to URI; never waits", hmp_migrate,
-      NULL },
+    { "migrate", "[-d] [-r] uri", "move the guest to URI, never waits; -r: go "
+      "on after a pause in postcopy", hmp_migrate, NULL },
     { "migrate_incoming", "uri", "let a guest come in from URI",
       hmp_migrate_incoming, NULL },
     { "migrate_cancel", NULL, "give the migration up", hmp_migrate_cancel,
@@ -381,6 +403,8 @@ const HmpCommand migration_hmp_commands[] = {
       hmp_migrate_start_postcopy, NULL },
     { "migrate_pause", NULL, "interrupt a migration in postcopy",
       hmp_migrate_pause, NULL },
+    { "migrate_recover", "uri", "let a paused postcopy go on from URI",
+      hmp_migrate_recover, NULL },
     { "migrate_set_parameter", "name value", "set a parameter",
       hmp_set_parameter, complete_parameter },
     { "migrate_set_capability", "name on|off", "switch a capability",

@@ -177,6 +177,7 @@ struct MigIn {
     PostcopyInStats pc_stats;   /* when it is over */
     bool pause_asked;           /* migrate-pause, of this connection */
     bool recover_asked;         /* migrate-recover, by recover_end */
+    bool accepts;               /* ... which the listening thread waits at */
     MigEnd recover_end;
     bool has_fast_stats;
     FastLoadStats fast_stats;   /* when it is over */
@@ -336,6 +337,8 @@ void incoming_join(MigIn *in);
 void incoming_free(MigIn *in);          /* joined */
 /* migrate-pause. Any thread. False, and no error: this side is not in it. */
 bool incoming_pause(Migration *m);
+/* Nobody is waited for any more at an address of before. Any thread. */
+void incoming_forget_recover(Migration *m);
 /*
  * migrate-recover: takes the contents of @end over. Any thread. Error: the
  * migration is not paused.

@@ -20,11 +20,13 @@ bool qmp_migrate(Vm *vm, const char *uri, bool has_channels,
     if (!addr) {
         return false;
     }
-    if (has_resume && resume) {
+    resume = has_resume && resume;
+    if (resume && (!m->out || migration_status(m, &m->out_status) !=
+                              MIGRATION_STATUS_POSTCOPY_PAUSED)) {
         error_setg(errp, "Cannot resume if there is no paused migration");
         return false;
     }
-    if (!migration_check_possible(m, errp)) {
+    if (!resume && !migration_check_possible(m, errp)) {
         return false;
     }
     if (!mig_transport_of(addr)->open_output(vm, &addr, &end, errp) ||
@@ -32,7 +34,8 @@ bool qmp_migrate(Vm *vm, const char *uri, bool has_channels,
         mig_end_clear(&end);
         return false;
     }
-    return outgoing_start(m, &end, errp);
+    return resume ? outgoing_resume(m->out, &end, errp)
+                  : outgoing_start(m, &end, errp);
 }
 
 bool migration_start_incoming(Migration *m, MigrationAddress *addr_taken,
@@ -146,10 +149,44 @@ bool qmp_migrate_pause(Vm *vm, Error **errp)
 {
     Migration *m = vm->migration;
 
-    error_setg(errp, "migrate-pause works in postcopy only; the status is "
-               "'%s'", MigrationStatus_str(migration_status(m,
-                                                            &m->out_status)));
+    if (outgoing_pause(m) || incoming_pause(m)) {
+        return true;
+    }
+    error_setg(errp, "migrate-pause works in postcopy-active and "
+               "postcopy-recover only; the statuses are '%s' (outgoing) and "
+               "'%s' (incoming)",
+               MigrationStatus_str(migration_status(m, &m->out_status)),
+               MigrationStatus_str(migration_status(m, &m->in_status)));
     return false;
+}
+
+/* Perhaps out of band, without the big lock: nothing here needs it. */
+bool qmp_migrate_recover(Vm *vm, const char *uri, Error **errp)
+{
+    g_autoptr(MigrationAddress) addr = mig_address_parse(uri, errp);
+    Migration *m = vm->migration;
+    MigEnd end = { .listen_fd = -1 };
+
+    if (!addr) {
+        return false;
+    }
+    if (addr->transport != MIGRATION_ADDRESS_TYPE_SOCKET) {
+        error_setg(errp, "migrate-recover needs a socket (tcp:, unix:, fd:), "
+                   "not '%s'", uri);
+        return false;
+    }
+    if (migration_status(m, &m->in_status) !=
+        MIGRATION_STATUS_POSTCOPY_PAUSED) {
+        error_setg(errp, "migrate-recover works while a migration in postcopy "
+                   "is paused, at its destination");
+        return false;
+    }
+    incoming_forget_recover(m);
+    if (!mig_transport_socket.open_input(vm, &addr, &end, errp)) {
+        mig_end_clear(&end);
+        return false;
+    }
+    return incoming_recover(m, &end, errp);
 }
 
 bool qmp_query_migrate(Vm *vm, MigrationInfo **ret, Error **errp)

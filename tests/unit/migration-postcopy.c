@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* See migration-postcopy.h. */
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "migration-postcopy.h"
 
 bool pair_can_run(void)
@@ -34,6 +37,7 @@ static void add_destination(Pair *pair)
 
 void pair_begin(Pair *pair)
 {
+    pair->fds[0] = pair->fds[1] = -1;
     pair->src = side_new_source();
     pair->src->area_pages = PAGES;
     pair_set_cap(pair->src, MIGRATION_CAPABILITY_POSTCOPY_RAM, true);
@@ -45,11 +49,19 @@ void pair_end(Pair *pair)
 {
     side_free(pair->dst);
     side_free(pair->src);
+    for (int i = 0; i < 2; i++) {
+        if (pair->fds[i] >= 0) {
+            close(pair->fds[i]);
+        }
+    }
 }
 
 void pair_start(Pair *pair)
 {
     make_pair(pair->ends);
+    for (int i = 0; i < 2; i++) {
+        pair->fds[i] = dup(io_channel_fd(pair->ends[i]));
+    }
     start_destination(pair->dst, pair->ends[1]);
     start_source(pair->src, pair->ends[0]);
     wait_status(out_status, pair->src, MIGRATION_STATUS_ACTIVE,
@@ -73,6 +85,54 @@ void pair_to_postcopy(Pair *pair)
     g_assert_cmpint(runstate_get(pair->src->vm), !=, RUN_STATE_RUNNING);
 }
 
+void pair_cut(Pair *pair, PairCut how)
+{
+    Side *side = how == PAIR_CUT_SOURCE ? pair->src : pair->dst;
+
+    if (how == PAIR_CUT_CHANNEL) {
+        g_assert_cmpint(shutdown(pair->fds[1], SHUT_RDWR), ==, 0);
+    } else {
+        /* Out of band: no lock. */
+        g_assert_true(qmp_migrate_pause(side->vm, NULL));
+    }
+    wait_status(out_status, pair->src, MIGRATION_STATUS_POSTCOPY_PAUSED,
+                MIGRATION_STATUS_FAILED);
+    wait_status(in_status, pair->dst, MIGRATION_STATUS_POSTCOPY_PAUSED,
+                MIGRATION_STATUS_FAILED);
+}
+
+/* A connected pair, by numbers. */
+static void make_fds(Pair *pair, char *uris[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (pair->fds[i] >= 0) {
+            close(pair->fds[i]);
+        }
+    }
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+                               pair->fds), ==, 0);
+    for (int i = 0; i < 2; i++) {
+        uris[i] = g_strdup_printf("fd:%d", dup(pair->fds[i]));
+    }
+}
+
+void pair_recover(Pair *pair)
+{
+    Error *err = NULL;
+    char *uris[2];
+
+    make_fds(pair, uris);
+    qmp_migrate_recover(pair->dst->vm, uris[1], &err);
+    g_assert_no_error(err);
+    vm_lock(pair->src->vm);
+    qmp_migrate(pair->src->vm, uris[0], false, NULL, false, false, true, true,
+                &err);
+    vm_unlock(pair->src->vm);
+    g_assert_no_error(err);
+    g_free(uris[0]);
+    g_free(uris[1]);
+}
+
 void pair_finish(Pair *pair)
 {
     MigrationInfo *info;
@@ -94,6 +154,10 @@ void pair_finish(Pair *pair)
 void pair_next(Pair *pair)
 {
     side_free(pair->src);
+    for (int i = 0; i < 2; i++) {
+        close(pair->fds[i]);
+        pair->fds[i] = -1;
+    }
     pair->src = pair->dst;
     vm_lock(pair->src->vm);
     vm_start(pair->src->vm);

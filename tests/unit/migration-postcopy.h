@@ -8,6 +8,7 @@
 typedef struct Pair {
     Side *src, *dst;
     IoChannel *ends[2];         /* of the present connection; not owned */
+    int fds[2];                 /* the same, to cut it by; -1: not open */
 } Pair;
 
 /* Whether userfaultfd can be had here. */
@@ -28,6 +29,18 @@ void pair_start(Pair *pair);
 void pair_start_postcopy(Pair *pair);
 /* Both, and the guest runs at the destination. */
 void pair_to_postcopy(Pair *pair);
+/*
+ * Cuts the connection, waits until both sides have noticed. @how: by what.
+ */
+typedef enum PairCut {
+    PAIR_CUT_SOURCE,            /* migrate-pause at either side */
+    PAIR_CUT_DESTINATION,
+    PAIR_CUT_CHANNEL,           /* nobody asked for it */
+} PairCut;
+void pair_cut(Pair *pair, PairCut how);
+/* The source hears where the destination listens; both go on. */
+void pair_recover(Pair *pair);
+
 /* All pages are there, and each is right. */
 void pair_finish(Pair *pair);
 /* The destination becomes the source of another one. */
