@@ -12,6 +12,9 @@
 #include "migration/channel.h"
 #include "system/fds.h"
 
+/* Who comes before the first one has been accepted waits. */
+#define BACKLOG 16
+
 static bool open_fd(Vm *vm, const SocketAddress *addr, MigEnd *end,
                     Error **errp)
 {
@@ -36,7 +39,7 @@ static bool socket_open_input(Vm *vm, MigrationAddress **addr, MigEnd *end,
     if ((*addr)->u.socket.type == SOCKET_ADDRESS_TYPE_FD) {
         return open_fd(vm, &(*addr)->u.socket, end, errp);
     }
-    end->listen_fd = io_socket_listen(&(*addr)->u.socket, 1, errp);
+    end->listen_fd = io_socket_listen(&(*addr)->u.socket, BACKLOG, errp);
     if (end->listen_fd < 0) {
         return false;
     }
@@ -75,9 +78,11 @@ static bool socket_accept(MigEnd *end, int cancel_fd, Error **errp)
             return false;
         }
         if (fd >= 0) {
-            /* One migration, one connection. */
-            close(end->listen_fd);
-            end->listen_fd = -1;
+            /* One migration, one connection; mostly. */
+            if (!end->keep_listening) {
+                close(end->listen_fd);
+                end->listen_fd = -1;
+            }
             return mig_end_from_fd(end, fd, "migration socket", errp);
         }
     }

@@ -35,6 +35,7 @@ typedef struct MigEnd {
     MigrationAddress *addr;     /* of a socket to connect to */
     int listen_fd;              /* incoming: -1 if it does not listen */
     SocketAddress *local;       /* where it listens */
+    bool keep_listening;        /* another connection will come there */
 } MigEnd;
 
 /* Closes and frees what is there, not the struct. */

@@ -194,10 +194,15 @@ bool postcopy_in_listen(PostcopyIn *pc, MigStream *stream, IoChannel *ch,
     trace_postcopy_listen(page_set_missing(pc->received, NULL));
     memory_set_pager(pc->memory, release, pc);
     postcopy_set_channel(pc, ch);
+    /* The second one comes where the first did. */
+    pc->end.listen_fd = pc->in->end.listen_fd;
+    pc->in->end.listen_fd = -1;
+    pc->end.local = g_steal_pointer(&pc->in->end.local);
     if (!postcopy_start_asking(pc, errp)) {
         return false;
     }
     pc->up = true;
+    postcopy_urgent_start(pc);
     pc->thread = thread_start("mig/dst/listen", listen_main, pc);
     __atomic_store_n(&pc->listening, true, __ATOMIC_RELEASE);
     return true;
@@ -340,6 +345,7 @@ void postcopy_in_free(PostcopyIn *pc)
         }
         g_mutex_unlock(&pc->send_lock);
         g_thread_join(pc->thread);
+        postcopy_urgent_stop(pc);
     }
     uffd_free(pc->uffd);
     free_it(pc);
@@ -401,6 +407,7 @@ static void drop_connection(PostcopyIn *pc, Error *err)
     pc->in->pause_asked = false;
     g_mutex_unlock(&m->lock);
     g_error_free(err);
+    postcopy_urgent_stop(pc);
     postcopy_set_channel(pc, NULL);
     g_clear_pointer(&pc->stream, mig_stream_free);
     mig_end_clear(&pc->end);
@@ -458,6 +465,7 @@ static void take_connection(PostcopyIn *pc)
     g_mutex_lock(&m->lock);
     pc->in->ch = pc->end.ch;
     g_mutex_unlock(&m->lock);
+    postcopy_urgent_start(pc);
     migration_set_any(m, &m->in_status, MIGRATION_STATUS_POSTCOPY_RECOVER);
 }
 

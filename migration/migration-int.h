@@ -36,6 +36,7 @@
 
 typedef struct Migration Migration;
 typedef struct MigOut MigOut;
+typedef struct MigUrgent MigUrgent;
 typedef struct MigIn MigIn;
 
 struct Migration {
@@ -123,6 +124,7 @@ struct MigOut {
     /* The outgoing thread writes, under lock; it reads without */
     MigStream *stream;          /* NULL before and after */
     IoChannel *ch;              /* what a cancel shuts down */
+    MigUrgent *urgent;          /* NULL: urgent pages go by the stream, too */
     MigSwitchover so;
     Snapshot *snapshot;         /* background-snapshot, while memory is saved */
 
@@ -291,6 +293,21 @@ bool outgoing_postcopy(MigOut *out, Error **errp);
 bool outgoing_resume(MigOut *out, MigEnd *end, Error **errp);
 /* migrate-pause. Any thread. False, and no error: this side is not in it. */
 bool outgoing_pause(Migration *m);
+
+/* ---- outgoing-urgent.c: capability postcopy-preempt; its thread ---- */
+
+/* A second connection, to where out->end leads; nothing without the cap. */
+bool outgoing_urgent_open(MigOut *out, Error **errp);
+/* Whether the destination still has it. */
+bool outgoing_urgent_check(MigOut *out, Error **errp);
+/* What is asked for goes by it from here on. */
+void outgoing_urgent_start(MigOut *out);
+/* All has been sent: tells the destination. */
+bool outgoing_urgent_finish(MigOut *out, Error **errp);
+/* Closes it, also if it was never opened. */
+void outgoing_urgent_drop(MigOut *out);
+/* Migration.lock held, or its thread. */
+void outgoing_urgent_counters(const MigUrgent *u, MigStreamCounters *counters);
 
 /* ---- return-path.c ---- */
 

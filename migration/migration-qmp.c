@@ -182,7 +182,8 @@ bool qmp_migrate_recover(Vm *vm, const char *uri, Error **errp)
         return false;
     }
     incoming_forget_recover(m);
-    if (!mig_transport_socket.open_input(vm, &addr, &end, errp)) {
+    if (!mig_transport_socket.open_input(vm, &addr, &end, errp) ||
+        !migration_prepare_end(m, &end, true, errp)) {
         mig_end_clear(&end);
         return false;
     }

@@ -243,9 +243,13 @@ static bool check_postcopy(Migration *m, Error **errp)
 }
 
 /* What postcopy needs of a migration that begins now. */
-static bool prepare_postcopy(Migration *m, const MigEnd *end, bool incoming,
+static bool prepare_postcopy(Migration *m, MigEnd *end, bool incoming,
                              bool mapped_ram, Error **errp)
 {
+    bool preempt = !mapped_ram &&
+                   migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT);
+
+
     if (mapped_ram && !incoming) {
         error_setg(errp, "capability 'postcopy-ram' is on: with 'mapped-ram' "
                    "it is for the destination alone");
@@ -256,6 +260,13 @@ static bool prepare_postcopy(Migration *m, const MigEnd *end, bool incoming,
                    "on the way back, and '%s' leads one way only; a socket is "
                    "needed, or capability 'mapped-ram' for a file to load",
                    end->ch->name);
+        return false;
+    }
+    end->keep_listening = preempt;
+    if (preempt && end->ch) {
+        error_setg(errp, "capability 'postcopy-preempt' is on: a second "
+                   "connection is needed, and '%s' is one alone; tcp: and "
+                   "unix: are accepted", end->ch->name);
         return false;
     }
     return check_postcopy(m, errp) &&

@@ -34,6 +34,8 @@ const MigCapInfo mig_cap_info[MIGRATION_CAPABILITY__MAX] = {
         false, "run the guest at the destination before its memory is there" },
     [MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] = {
         false, "save one moment of the guest while it runs on" },
+    [MIGRATION_CAPABILITY_POSTCOPY_PREEMPT] = {
+        false, "send pages that are waited for by a connection of their own" },
 };
 
 const MigParamInfo mig_param_info[MIG_PARAM__MAX] = {
@@ -302,6 +304,12 @@ static bool check_caps(const MigOptions *o, Error **errp)
         !o->caps[MIGRATION_CAPABILITY_RETURN_PATH]) {
         error_setg(errp, "capability 'switchover-ack' requires capability "
                    "'return-path', which is off");
+        return false;
+    }
+    if (o->caps[MIGRATION_CAPABILITY_POSTCOPY_PREEMPT] &&
+        !o->caps[MIGRATION_CAPABILITY_POSTCOPY_RAM]) {
+        error_setg(errp, "capability 'postcopy-preempt' requires capability "
+                   "'postcopy-ram', which is off");
         return false;
     }
     return check_snapshot_caps(o, errp);

@@ -12,12 +12,15 @@
 
 void outgoing_sent(MigOut *out, MigStreamCounters *counters)
 {
+    MigStreamCounters urgent;
+
     *counters = (MigStreamCounters) { 0 };
     if (out->stream) {
         mig_stream_counters(out->stream, counters);
     }
-    counters->sent_bytes += out->former.sent_bytes;
-    counters->send_ns += out->former.send_ns;
+    outgoing_urgent_counters(out->urgent, &urgent);
+    counters->sent_bytes += out->former.sent_bytes + urgent.sent_bytes;
+    counters->send_ns += out->former.send_ns + urgent.send_ns;
 }
 
 /*

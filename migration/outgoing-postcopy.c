@@ -38,7 +38,8 @@ static void wait_a_while(MigOut *out, int64_t ns)
     g_mutex_lock(&m->lock);
     kicks = m->kicks;
     while (kicks == m->kicks && !outgoing_is_stopped(out) &&
-           !ram_postcopy_is_asked(m->ram) && outgoing_wait(out, deadline)) {
+           (out->urgent || !ram_postcopy_is_asked(m->ram)) &&
+           outgoing_wait(out, deadline)) {
     }
     g_mutex_unlock(&m->lock);
 }
@@ -70,6 +71,9 @@ static bool wait_for_finish(MigOut *out, Error **errp)
     g_mutex_lock(&m->lock);
     out->eof_sent = true;
     g_mutex_unlock(&m->lock);
+    if (!outgoing_urgent_finish(out, errp)) {
+        return false;
+    }
     if (!savevm_end_postcopy(out->sv, errp)) {
         return false;
     }
@@ -93,6 +97,7 @@ static bool send_rest(MigOut *out, Error **errp)
 
     mig_stream_set_rate_limit(
         out->stream, migration_param(m, MIG_PARAM_MAX_POSTCOPY_BANDWIDTH));
+    outgoing_urgent_start(out);
     while (!outgoing_stopped(out)) {
         int64_t now = clock_now_ns(m->clock), wait_ns;
         MigIterate res;
@@ -114,7 +119,7 @@ static bool send_rest(MigOut *out, Error **errp)
             continue;
         }
         wait_ns = mig_stream_rate_wait_ns(out->stream);
-        if (wait_ns > 0 && !ram_postcopy_is_asked(m->ram)) {
+        if (wait_ns > 0) {
             wait_a_while(out, wait_ns);
         }
     }
@@ -148,6 +153,7 @@ static void drop_connection(MigOut *out)
     MigStream *stream = out->stream;
 
     outgoing_end_return_path(out);
+    outgoing_urgent_drop(out);
     g_mutex_lock(&m->lock);
     outgoing_sent(out, &out->former);
     out->counters = out->former;
@@ -211,7 +217,8 @@ static bool reconnect(MigOut *out, Error **errp)
 {
     Migration *m = out->m;
 
-    if (!outgoing_connect(out, errp) || !check_alive(out, errp)) {
+    if (!outgoing_connect(out, errp) || !check_alive(out, errp) ||
+        !outgoing_urgent_open(out, errp)) {
         return false;
     }
     mig_stream_set_rate_limit(out->stream, 0);

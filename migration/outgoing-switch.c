@@ -370,6 +370,9 @@ bool outgoing_switch_over(MigOut *out, Error **errp)
     g_mutex_lock(&m->lock);
     out->postcopy = out->loop.terms.postcopy;
     g_mutex_unlock(&m->lock);
+    if (out->postcopy && !outgoing_urgent_check(out, errp)) {
+        return false;
+    }
     vm_lock(m->vm);
     begin_blackout(out);
     ok = stop_and_send(out, errp);

@@ -101,7 +101,8 @@ static bool open_return_path(MigOut *out, Error **errp)
     return savevm_send_open_return_path(out->sv, errp) &&
            measure_round_trip(out, errp) &&
            (!out->caps[MIGRATION_CAPABILITY_POSTCOPY_RAM] ||
-            savevm_send_postcopy_advise(out->sv, errp));
+            savevm_send_postcopy_advise(out->sv, errp)) &&
+           outgoing_urgent_open(out, errp);
 }
 
 static bool set_up(MigOut *out, Error **errp)
@@ -205,6 +206,7 @@ static void tear_down(MigOut *out, bool ok)
     Migration *m = out->m;
     MigStream *stream = out->stream;
 
+    outgoing_urgent_drop(out);
     vm_lock(m->vm);
     if (ok && !out->caps[MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT]) {
         runstate_set(m->vm, RUN_STATE_POSTMIGRATE);

@@ -14,7 +14,12 @@
 #include "migration/ram-int.h"
 
 /* Channels of the Uffd. */
-enum { POSTCOPY_CHANNEL_FAULT, POSTCOPY_CHANNEL_MAIN, POSTCOPY_CHANNELS };
+enum {
+    POSTCOPY_CHANNEL_FAULT,
+    POSTCOPY_CHANNEL_MAIN,
+    POSTCOPY_CHANNEL_URGENT,
+    POSTCOPY_CHANNELS
+};
 
 /* Pages that come by one connection, and the page of the host's in the making. */
 typedef struct PostcopyPages {
@@ -48,6 +53,10 @@ struct PostcopyIn {
     MigEnd end;                 /* of a connection that took up an older one */
     MigStream *stream;
     PostcopyPages pages;
+    GThread *urgent_thread;     /* "mig/dst/urgent"; NULL: none */
+
+    /* The urgent pages' thread */
+    PostcopyPages urgent_pages;
 
     /* Atomic */
     bool listening;             /* the thread has been started */
@@ -62,6 +71,8 @@ struct PostcopyIn {
     bool stopping;              /* it is being freed */
     bool ending;                /* the program is */
     Error *error;               /* before committed: why that cannot be */
+    bool urgent_runs;           /* its thread has not ended */
+    IoChannel *urgent_ch;       /* what it reads; a reference; or NULL */
 
     GMutex send_lock;
     /* Under send_lock */
@@ -77,6 +88,18 @@ struct PostcopyIn {
  * is here. Listening thread.
  */
 bool postcopy_load(PostcopyIn *pc, Error **errp);
+
+/* Pages of @p alone, until the source says that there are no more. */
+bool postcopy_load_pages(PostcopyIn *pc, PostcopyPages *p, MigStream *s,
+                         Error **errp);
+
+/* ---- postcopy-urgent.c; listening thread, or before it starts ---- */
+
+/* Waits for the second connection where the first came from. */
+void postcopy_urgent_start(PostcopyIn *pc);
+/* Until it has ended, or all pages are there. */
+void postcopy_urgent_wait(PostcopyIn *pc);
+void postcopy_urgent_stop(PostcopyIn *pc);
 
 /* ---- postcopy-fault.c ---- */
 

@@ -89,9 +89,8 @@ static bool load_page(PostcopyIn *pc, PostcopyPages *p, MigStream *s,
            place_unit(pc, p, errp);
 }
 
-/* Records until EOS. */
-static bool load_pages(PostcopyIn *pc, PostcopyPages *p, MigStream *s,
-                       Error **errp)
+bool postcopy_load_pages(PostcopyIn *pc, PostcopyPages *p, MigStream *s,
+                         Error **errp)
 {
     for (;;) {
         uint64_t word, flags, offset;
@@ -149,7 +148,7 @@ static bool load_section(PostcopyIn *pc, MigStream *s, Error **errp)
     mig_stream_set_section(s, "ram", 0);
     pc->pages.place = (RamPlace) { 0 };
     if (!check_id(pc, s, "section", errp) ||
-        !load_pages(pc, &pc->pages, s, errp) ||
+        !postcopy_load_pages(pc, &pc->pages, s, errp) ||
         !mig_get_u8(s, &mark, errp)) {
         return false;
     }
@@ -244,8 +243,10 @@ static bool load_command(PostcopyIn *pc, MigStream *s, Error **errp)
 
 static bool check_all_here(PostcopyIn *pc, MigStream *s, Error **errp)
 {
-    uint64_t missing = page_set_missing(pc->received, NULL);
+    uint64_t missing;
 
+    postcopy_urgent_wait(pc);
+    missing = page_set_missing(pc->received, NULL);
     if (missing) {
         mig_stream_fail(s, errp, "the end, with %" PRIu64 " pages missing",
                         missing);

@@ -49,6 +49,10 @@ struct Ram {
     uint64_t period_dirty_pages;
     uint64_t period_start_sent;
     RamRequests requests;
+    /* Postcopy */
+    GMutex dirty_lock;          /* a leaf: two threads take pages of dirty */
+    bool urgent;                /* somebody else sends what is asked for */
+    RamPlace urgent_place;      /* who that is */
 
     /* The incoming thread */
     bool blocks_listed;         /* the stream has said which blocks it has */
@@ -65,9 +69,10 @@ struct Ram {
     uint64_t loaded_zero_pages;
 };
 
-/* Counters have one writer. */
+/* Counters have one writer, but for those of pages that two threads send. */
 #define ram_stat_set(_p, _val) __atomic_store_n((_p), (_val), __ATOMIC_RELAXED)
-#define ram_stat_add(_p, _val) ram_stat_set((_p), *(_p) + (_val))
+#define ram_stat_add(_p, _val) \
+    __atomic_fetch_add((_p), (_val), __ATOMIC_RELAXED)
 
 /* ram-save.c; see the hooks of SaveVMHandlers */
 bool ram_save_setup(MigStream *s, void *opaque, Error **errp);

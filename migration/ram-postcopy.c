@@ -163,44 +163,86 @@ void ram_postcopy_set_received(Ram *ram, const RamBlock *rb,
 
 /* ---- sending ---- */
 
-/* The host's page that @page is in, unless it has gone already. */
-static void send_unit(Ram *ram, MigStream *s, const DirtyBlock *b,
-                      uint64_t page, RamPlace *place)
+/*
+ * Takes the host's page that @page of @b is in, or of NULL the next one: it is
+ * the caller's to send, and the walk goes on behind it. False: it has gone
+ * already, or nothing is left.
+ */
+static bool take_unit(Ram *ram, const DirtyBlock *b, uint64_t page,
+                      const RamBlock **rb, uint64_t *first)
 {
-    uint64_t unit = postcopy_unit_pages(b->rb), first;
+    bool ok;
 
-    if (!dirty_take_unit(&ram->dirty, b, page, unit, &first)) {
-        return;
+    g_mutex_lock(&ram->dirty_lock);
+    if (!b) {
+        b = dirty_peek(&ram->dirty, &page);
     }
-    for (uint64_t i = 0; i < unit; i++) {
-        ram_send_page(ram, s, b->rb, first + i, place);
+    ok = b && dirty_take_unit(&ram->dirty, b, page, postcopy_unit_pages(b->rb),
+                              first);
+    if (ok) {
+        *rb = b->rb;
+        dirty_seek(&ram->dirty, b, *first + postcopy_unit_pages(b->rb));
     }
-    dirty_seek(&ram->dirty, b, first + unit);
+    g_mutex_unlock(&ram->dirty_lock);
+    return ok;
 }
 
-static void send_requests(Ram *ram, MigStream *s, RamPlace *place)
+static void send_unit(Ram *ram, MigStream *s, const RamBlock *rb,
+                      uint64_t first, RamPlace *place)
+{
+    for (uint64_t i = 0; i < postcopy_unit_pages(rb); i++) {
+        ram_send_page(ram, s, rb, first + i, place);
+    }
+}
+
+/* One thing that is asked for. False: nothing is. */
+static bool send_request(Ram *ram, MigStream *s, RamPlace *place)
 {
     const RamBlock *rb;
-    uint64_t page;
+    uint64_t page, first;
 
-    while (mig_stream_check(s, NULL) &&
-           take_request(&ram->requests, &rb, &page)) {
-        send_unit(ram, s, dirty_block(&ram->dirty, rb), page, place);
+    if (!take_request(&ram->requests, &rb, &page)) {
+        return false;
     }
+    if (take_unit(ram, dirty_block(&ram->dirty, rb), page, &rb, &first)) {
+        send_unit(ram, s, rb, first, place);
+    }
+    return true;
 }
 
 static void send_next(Ram *ram, MigStream *s, RamPlace *place)
 {
-    for (unsigned n = 0; n < CHUNK_PAGES && !ram_postcopy_is_asked(ram) &&
-                         !mig_stream_rate_exceeded(s); n++) {
-        uint64_t page;
-        const DirtyBlock *b = dirty_peek(&ram->dirty, &page);
+    for (unsigned n = 0; n < CHUNK_PAGES; n++) {
+        const RamBlock *rb;
+        uint64_t first;
 
-        if (!b) {
+        if ((!ram->urgent && ram_postcopy_is_asked(ram)) ||
+            mig_stream_rate_exceeded(s) ||
+            !take_unit(ram, NULL, 0, &rb, &first)) {
             break;
         }
-        send_unit(ram, s, b, page, place);
+        send_unit(ram, s, rb, first, place);
     }
+}
+
+void ram_postcopy_set_urgent(Ram *ram, bool urgent)
+{
+    ram->urgent = urgent;
+    ram->urgent_place = (RamPlace) { 0 };
+}
+
+bool ram_postcopy_send_asked(Ram *ram, MigStream *s)
+{
+    uint64_t start = mig_stream_offset(s), sent;
+
+    /* Each leaves at once: nothing here is worth waiting for. */
+    while (send_request(ram, s, &ram->urgent_place) &&
+           mig_stream_flush(s, NULL)) {
+    }
+    sent = mig_stream_offset(s) - start;
+    ram_stat_add(&ram->stats.sent_bytes, sent);
+    ram_stat_add(&ram->stats.postcopy_bytes, sent);
+    return mig_stream_check(s, NULL);
 }
 
 MigIterate ram_save_postcopy(MigStream *s, void *opaque, bool end,
@@ -211,7 +253,9 @@ MigIterate ram_save_postcopy(MigStream *s, void *opaque, bool end,
     Ram *ram = opaque;
 
     if (!end) {
-        send_requests(ram, s, &place);
+        while (!ram->urgent && mig_stream_check(s, NULL) &&
+               send_request(ram, s, &place)) {
+        }
         send_next(ram, s, &place);
     }
     mig_put_be64(s, RAM_SAVE_FLAG_EOS);

@@ -26,6 +26,7 @@ Ram *ram_new(Vm *vm, Clock *clock)
     ram->clock = clock;
     ram->options.detect_zero_pages = true;
     g_mutex_init(&ram->requests.lock);
+    g_mutex_init(&ram->dirty_lock);
     savevm_register_live(vm, "ram", 0, RAM_SAVE_VERSION, &ram_handlers, ram);
     return ram;
 }
@@ -39,6 +40,7 @@ void ram_free(Ram *ram)
     ram_save_cleanup(ram);
     ram_load_cleanup(ram);
     g_mutex_clear(&ram->requests.lock);
+    g_mutex_clear(&ram->dirty_lock);
     g_free(ram);
 }
 

@@ -105,6 +105,14 @@ bool ram_postcopy_request(Ram *ram, const char *id, uint64_t offset,
 bool ram_postcopy_is_asked(Ram *ram);
 
 /*
+ * postcopy-preempt: what is asked for is not sent by save_postcopy() any more,
+ * but by the second function, until nothing is asked for. False: the stream has
+ * failed. One other thread.
+ */
+void ram_postcopy_set_urgent(Ram *ram, bool urgent);
+bool ram_postcopy_send_asked(Ram *ram, MigStream *s);
+
+/*
  * After a break: what was asked for is forgotten, because it will be asked for
  * again, and what the destination does not have, by a bitmap of its guest
  * pages that ends where the block ends, is dirty. Outgoing thread.

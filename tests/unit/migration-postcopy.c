@@ -35,8 +35,36 @@ static void add_destination(Pair *pair)
     pair_set_cap(pair->dst, MIGRATION_CAPABILITY_POSTCOPY_RAM, true);
 }
 
+static char *new_uri(Pair *pair)
+{
+    if (!pair->folder) {
+        pair->folder = g_dir_make_tmp("godwit-XXXXXX", NULL);
+    }
+    return g_strdup_printf("unix:%s/%u", pair->folder, pair->sockets++);
+}
+
+static void start_by_uri(Pair *pair)
+{
+    g_autofree char *uri = new_uri(pair);
+    Error *err = NULL;
+
+    pair_set_cap(pair->src, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT, true);
+    pair_set_cap(pair->dst, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT, true);
+    vm_lock(pair->dst->vm);
+    migration_start_incoming(pair->dst->vm->migration,
+                             mig_address_parse(uri, NULL), false, &err);
+    vm_unlock(pair->dst->vm);
+    g_assert_no_error(err);
+    vm_lock(pair->src->vm);
+    qmp_migrate(pair->src->vm, uri, false, NULL, false, false, false, false,
+                &err);
+    vm_unlock(pair->src->vm);
+    g_assert_no_error(err);
+}
+
 void pair_begin(Pair *pair)
 {
+    *pair = (Pair) { .preempt = pair->preempt };
     pair->fds[0] = pair->fds[1] = -1;
     pair->src = side_new_source();
     pair->src->area_pages = PAGES;
@@ -49,6 +77,11 @@ void pair_end(Pair *pair)
 {
     side_free(pair->dst);
     side_free(pair->src);
+    if (pair->folder) {
+        /* No socket is left in it. */
+        g_assert_cmpint(rmdir(pair->folder), ==, 0);
+        g_free(pair->folder);
+    }
     for (int i = 0; i < 2; i++) {
         if (pair->fds[i] >= 0) {
             close(pair->fds[i]);
@@ -58,6 +91,12 @@ void pair_end(Pair *pair)
 
 void pair_start(Pair *pair)
 {
+    if (pair->preempt) {
+        start_by_uri(pair);
+        wait_status(out_status, pair->src, MIGRATION_STATUS_ACTIVE,
+                    MIGRATION_STATUS_FAILED);
+        return;
+    }
     make_pair(pair->ends);
     for (int i = 0; i < 2; i++) {
         pair->fds[i] = dup(io_channel_fd(pair->ends[i]));
@@ -89,7 +128,7 @@ void pair_cut(Pair *pair, PairCut how)
 {
     Side *side = how == PAIR_CUT_SOURCE ? pair->src : pair->dst;
 
-    if (how == PAIR_CUT_CHANNEL) {
+    if (how == PAIR_CUT_CHANNEL && !pair->preempt) {
         g_assert_cmpint(shutdown(pair->fds[1], SHUT_RDWR), ==, 0);
     } else {
         /* Out of band: no lock. */
@@ -121,7 +160,12 @@ void pair_recover(Pair *pair)
     Error *err = NULL;
     char *uris[2];
 
-    make_fds(pair, uris);
+    if (pair->preempt) {
+        uris[0] = new_uri(pair);
+        uris[1] = g_strdup(uris[0]);
+    } else {
+        make_fds(pair, uris);
+    }
     qmp_migrate_recover(pair->dst->vm, uris[1], &err);
     g_assert_no_error(err);
     vm_lock(pair->src->vm);
@@ -155,7 +199,9 @@ void pair_next(Pair *pair)
 {
     side_free(pair->src);
     for (int i = 0; i < 2; i++) {
-        close(pair->fds[i]);
+        if (pair->fds[i] >= 0) {
+            close(pair->fds[i]);
+        }
         pair->fds[i] = -1;
     }
     pair->src = pair->dst;

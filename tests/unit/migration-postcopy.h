@@ -6,6 +6,9 @@
 #include "migration-loopback.h"
 
 typedef struct Pair {
+    bool preempt;               /* by unix sockets, capability and all */
+    char *folder;               /* where they are */
+    unsigned sockets;
     Side *src, *dst;
     IoChannel *ends[2];         /* of the present connection; not owned */
     int fds[2];                 /* the same, to cut it by; -1: not open */

@@ -22,7 +22,7 @@ static void test_pause(gconstpointer data)
     PairCut how = GPOINTER_TO_INT(data);
     MigrationInfo *info;
     char *events;
-    Pair pair;
+    Pair pair = { 0 };
 
     begin(&pair);
     pair_cut(&pair, how);
@@ -63,10 +63,10 @@ static uint64_t pages_left(Side *s)
 }
 
 /* Again and again, at moments that nobody has chosen. */
-static void cut_many_times(unsigned times)
+static void cut_many_times(unsigned times, bool preempt)
 {
     for (unsigned done = 0; done < times;) {
-        Pair pair;
+        Pair pair = { .preempt = preempt };
 
         begin(&pair);
         while (done < times && out_status(pair.src) !=
@@ -89,9 +89,9 @@ static void cut_many_times(unsigned times)
     }
 }
 
-static void test_many(void)
+static void test_many(gconstpointer preempt)
 {
-    cut_many_times(g_test_thorough() ? 200 : 40);
+    cut_many_times(g_test_thorough() ? 200 : 40, preempt);
 }
 
 /* A connection to nobody, and one on which nothing is answered. */
@@ -100,7 +100,7 @@ static void test_wrong_connections(void)
     Error *err = NULL;
     int here[2], there[2];
     char *uri;
-    Pair pair;
+    Pair pair = { 0 };
 
     begin(&pair);
     pair_cut(&pair, PAIR_CUT_DESTINATION);
@@ -161,7 +161,7 @@ static void test_other_address(void)
     g_autofree char *folder = g_dir_make_tmp("godwit-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "sock", NULL);
     g_autofree char *uri = g_strdup_printf("unix:%s", path);
-    Pair pair;
+    Pair pair = { 0 };
 
     begin(&pair);
     pair_cut(&pair, PAIR_CUT_CHANNEL);
@@ -192,7 +192,7 @@ static void test_refused(void)
 {
     Error *err = NULL;
     bool ok;
-    Pair pair;
+    Pair pair = { 0 };
 
     pair_begin(&pair);
     ok = qmp_migrate_pause(pair.src->vm, &err);
@@ -226,7 +226,7 @@ static void break_at_switchover(unsigned *failed)
     IoFault none = { IO_FAULT_NONE, 0, 0 };
     IoFault cut = { IO_FAULT_ERROR, 0, 0 };
     IoChannel *ends[2], *filter;
-    Pair pair;
+    Pair pair = { 0 };
 
     pair_begin(&pair);
     pair.src->area_pages = 8;
@@ -304,6 +304,7 @@ int main(int argc, char **argv)
     ADD("other-address", test_other_address);
     ADD("refused", test_refused);
     ADD("broken-at-switchover", test_broken_at_switchover);
-    ADD("many", test_many);
+    ADD_DATA("many", test_many, 0);
+    ADD_DATA("preempt/many", test_many, 1);
     return g_test_run();
 }

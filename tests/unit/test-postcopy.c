@@ -11,7 +11,7 @@
 
 static void test_runs_there_first(void)
 {
-    Pair pair;
+    Pair pair = { 0 };
     MigrationInfo *info;
     char *events;
 
@@ -59,9 +59,9 @@ static void test_runs_there_first(void)
 }
 
 /* The guest is moved there and back and there, each time by postcopy. */
-static void test_again_and_again(void)
+static void test_again_and_again(gconstpointer preempt)
 {
-    Pair pair;
+    Pair pair = { .preempt = preempt != NULL };
 
     pair_begin(&pair);
     for (int i = 0; i < 10; i++) {
@@ -75,7 +75,7 @@ static void test_again_and_again(void)
 /* Nobody starts it: it is a migration as any other. */
 static void test_not_started(void)
 {
-    Pair pair;
+    Pair pair = { 0 };
     MigrationInfo *info;
     char *events;
 
@@ -103,7 +103,7 @@ static void test_not_started(void)
  */
 static void test_waiting_is_quiet(void)
 {
-    Pair pair;
+    Pair pair = { 0 };
     MigrationInfo *info;
     int64_t before, at_start, after;
 
@@ -139,7 +139,7 @@ static void test_waiting_is_quiet(void)
 
 static void test_rate_limit(void)
 {
-    Pair pair;
+    Pair pair = { 0 };
     MigrationInfo *info;
     int64_t start;
 
@@ -177,7 +177,7 @@ static void test_start_refused(void)
 
 static void test_off_at_destination(void)
 {
-    Pair pair;
+    Pair pair = { 0 };
     MigrationInfo *info;
 
     pair_begin(&pair);
@@ -195,10 +195,53 @@ static void test_off_at_destination(void)
     pair_end(&pair);
 }
 
+/* Nobody takes the second connection: it does not come to a switchover. */
+static void test_preempt_off_at_destination(void)
+{
+    Pair pair = { 0 };
+    MigrationInfo *info;
+    Error *err = NULL;
+
+    pair_begin(&pair);
+    pair_set_cap(pair.src, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT, true);
+    vm_lock(pair.dst->vm);
+    g_assert_true(migration_start_incoming(
+        pair.dst->vm->migration, mig_address_parse("tcp:127.0.0.1:0", NULL),
+        false, NULL));
+    vm_unlock(pair.dst->vm);
+    info = query(pair.dst);
+    vm_lock(pair.src->vm);
+    {
+        SocketAddress *addr = info->socket_address->value;
+        g_autofree char *uri = g_strdup_printf("tcp:%s:%s",
+                                               addr->u.inet.host,
+                                               addr->u.inet.port);
+
+        qmp_migrate(pair.src->vm, uri, false, NULL, false, false, false,
+                    false, &err);
+        g_assert_no_error(err);
+    }
+    vm_unlock(pair.src->vm);
+    qapi_free_MigrationInfo(info);
+    g_usleep(50000);
+    vm_lock(pair.src->vm);
+    qmp_migrate_start_postcopy(pair.src->vm, NULL);
+    vm_unlock(pair.src->vm);
+    wait_status(out_status, pair.src, MIGRATION_STATUS_FAILED,
+                MIGRATION_STATUS_POSTCOPY_ACTIVE);
+    info = query(pair.src);
+    g_assert_nonnull(strstr(info->error_desc, "'postcopy-preempt'"));
+    qapi_free_MigrationInfo(info);
+    assert_guest_runs(pair.src);
+    wait_status(in_status, pair.dst, MIGRATION_STATUS_FAILED,
+                MIGRATION_STATUS_COMPLETED);
+    pair_end(&pair);
+}
+
 /* Off when the migration began. */
 static void test_off_at_source(void)
 {
-    Pair pair;
+    Pair pair = { 0 };
     Error *err = NULL;
 
     pair_begin(&pair);
@@ -217,7 +260,7 @@ static void test_off_at_source(void)
 /* It cannot be taken back, and says so. */
 static void test_cancel(void)
 {
-    Pair pair;
+    Pair pair = { 0 };
     Error *err = NULL;
 
     pair_begin(&pair);
@@ -242,7 +285,11 @@ int main(int argc, char **argv)
     }
 #define ADD(_path, _fn) g_test_add_func("/migration/postcopy/" _path, _fn)
     ADD("runs-there-first", test_runs_there_first);
-    ADD("again-and-again", test_again_and_again);
+    g_test_add_data_func("/migration/postcopy/again-and-again", NULL,
+                         test_again_and_again);
+    g_test_add_data_func("/migration/postcopy/preempt/again-and-again", "",
+                         test_again_and_again);
+    ADD("preempt/off-at-destination", test_preempt_off_at_destination);
     ADD("not-started", test_not_started);
     ADD("rate-limit", test_rate_limit);
     ADD("refused/start", test_start_refused);
