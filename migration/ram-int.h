@@ -30,6 +30,8 @@ typedef struct RamRequests {
 /* What a stream of pages has said last. */
 typedef struct RamPlace {
     const RamBlock *rb;         /* of the last page, for CONTINUE; or NULL */
+    bool second;                /* saving: not the thread that save_presence
+                                   belongs to */
 } RamPlace;
 
 struct Ram {
@@ -42,7 +44,7 @@ struct Ram {
 
     /* The outgoing migration thread */
     DirtyTracker dirty;
-    PagePresence *save_presence;
+    PagePresence *save_presence;        /* has a cache: one thread alone */
     MappedRam *save_mapped;     /* NULL: pages go into the stream */
     struct Snapshot *snapshot;  /* of one moment; NULL: as it is now */
     int64_t sync_ns;            /* when the period began that is measured */

@@ -228,7 +228,7 @@ static void send_next(Ram *ram, MigStream *s, RamPlace *place)
 void ram_postcopy_set_urgent(Ram *ram, bool urgent)
 {
     ram->urgent = urgent;
-    ram->urgent_place = (RamPlace) { 0 };
+    ram->urgent_place = (RamPlace) { .second = true };
 }
 
 bool ram_postcopy_send_asked(Ram *ram, MigStream *s)

@@ -162,10 +162,12 @@ void ram_put_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
 void ram_send_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
                    RamPlace *place)
 {
-    const uint8_t *data = ram_page_is_zero(ram, rb, page)
-        ? NULL : rb->host + page * GUEST_PAGE_SIZE;
+    const uint8_t *host = rb->host + page * GUEST_PAGE_SIZE;
+    bool zero = place->second
+        ? ram->options.detect_zero_pages && page_is_zero(host)
+        : ram_page_is_zero(ram, rb, page);
 
-    ram_put_page(ram, s, rb, page, data, place);
+    ram_put_page(ram, s, rb, page, zero ? NULL : host, place);
 }
 
 /*
