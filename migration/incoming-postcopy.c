@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "migration/postcopy-int.h"
-#include "migration/status.h"
+#include "system/cpu.h"
 #include "trace/trace-migration.h"
 #include "util/log.h"
 #include "util/thread.h"
@@ -63,8 +63,25 @@ static bool empty_memory(Memory *memory, Error **errp)
     return true;
 }
 
+/* The harts' threads are there when a migration comes in. */
+static Blocktime *new_blocktime(Migration *m)
+{
+    g_autofree uint32_t *tids = g_new0(uint32_t, m->vm->cpus->len);
+
+    for (guint i = 0; i < m->vm->cpus->len; i++) {
+        tids[i] = ((Cpu *)m->vm->cpus->pdata[i])->tid;
+    }
+    return blocktime_new(m->clock, tids, m->vm->cpus->len);
+}
+
+Blocktime *postcopy_in_blocktime(PostcopyIn *pc)
+{
+    return pc->blocktime;
+}
+
 static void free_it(PostcopyIn *pc)
 {
+    blocktime_free(pc->blocktime);
     page_set_free(pc->received);
     page_set_free(pc->asked);
     mig_stream_free(pc->stream);
@@ -110,6 +127,9 @@ PostcopyIn *postcopy_in_new(MigIn *in, const PostcopyAdvise *advise,
         free_it(pc);
         return NULL;
     }
+    if (migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_BLOCKTIME)) {
+        pc->blocktime = new_blocktime(m);
+    }
     ram_set_load_pages(pc->ram, pc->received);
     return pc;
 }
@@ -134,7 +154,7 @@ bool postcopy_in_discard(PostcopyIn *pc, const PostcopyDiscard *discard,
 
 static void release(void *opaque)
 {
-    postcopy_in_free(opaque);
+    postcopy_in_free(opaque, NULL);
 }
 
 /*
@@ -327,7 +347,7 @@ void postcopy_in_stop(PostcopyIn *pc)
     g_mutex_unlock(&pc->lock);
 }
 
-void postcopy_in_free(PostcopyIn *pc)
+void postcopy_in_free(PostcopyIn *pc, Blocktime **blocktime)
 {
     if (!pc) {
         return;
@@ -348,6 +368,9 @@ void postcopy_in_free(PostcopyIn *pc)
         postcopy_urgent_stop(pc);
     }
     uffd_free(pc->uffd);
+    if (blocktime) {
+        *blocktime = g_steal_pointer(&pc->blocktime);
+    }
     free_it(pc);
 }
 

@@ -215,6 +215,7 @@ static void end_fast_load(MigIn *in)
 static void end_postcopy(MigIn *in)
 {
     PostcopyIn *pc = in->pc;
+    Blocktime *blocktime;
 
     if (!pc) {
         return;
@@ -226,7 +227,13 @@ static void end_postcopy(MigIn *in)
     in->ch = NULL;
     in->pages_follow = false;
     g_mutex_unlock(&in->m->lock);
-    postcopy_in_free(pc);
+    postcopy_in_free(pc, &blocktime);
+    if (in->has_pc_stats) {
+        g_mutex_lock(&in->m->lock);
+        in->blocktime = g_steal_pointer(&blocktime);
+        g_mutex_unlock(&in->m->lock);
+    }
+    blocktime_free(blocktime);
 }
 
 /*
@@ -531,6 +538,7 @@ void incoming_free(MigIn *in)
     }
     mig_end_clear(&in->recover_end);
     qapi_free_SocketAddress(in->local);
+    blocktime_free(in->blocktime);
     g_free(in->error);
     g_free(in);
 }

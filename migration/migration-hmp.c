@@ -212,6 +212,22 @@ static void print_params(Migration *m, GString *out, const char *indent)
     }
 }
 
+static void print_blocktime(GString *out, const MigrationInfo *info)
+{
+    uint64List *latency = info->postcopy_vcpu_latency;
+    unsigned n = 0;
+
+    g_string_append_printf(out, "Postcopy blocktime (ms): all=%" PRIu32 "\n",
+                           info->postcopy_blocktime);
+    for (uint32List *l = info->postcopy_vcpu_blocktime; l; l = l->next, n++) {
+        g_string_append_printf(out, "  vCPU %u: %" PRIu32 ", a fault %.3f us\n",
+                               n, l->value, (double)latency->value / 1e3);
+        latency = latency->next;
+    }
+    g_string_append_printf(out, "  other threads: a fault %.3f us\n",
+                           (double)info->postcopy_non_vcpu_latency / 1e3);
+}
+
 static void hmp_info_migrate(Vm *vm, char **args, GString *out)
 {
     g_autoptr(MigrationInfo) info = NULL;
@@ -242,6 +258,9 @@ static void hmp_info_migrate(Vm *vm, char **args, GString *out)
     }
     if (info->snapshot) {
         print_snapshot(out, info->snapshot);
+    }
+    if (info->has_postcopy_blocktime) {
+        print_blocktime(out, info);
     }
 }
 

@@ -282,6 +282,18 @@ static bool view_postcopy(MigIn *in, PostcopyInStats *stats)
     return false;
 }
 
+/* Lock held. */
+static void fill_blocktime(MigIn *in, MigrationInfo *info)
+{
+    Blocktime *bt = !in ? NULL
+        : in->pc && postcopy_in_is_listening(in->pc)
+        ? postcopy_in_blocktime(in->pc) : in->blocktime;
+
+    if (bt) {
+        blocktime_fill(bt, info);
+    }
+}
+
 MigrationInfo *migration_info(Migration *m)
 {
     MigrationInfo *info = g_new0(MigrationInfo, 1);
@@ -295,6 +307,7 @@ MigrationInfo *migration_info(Migration *m)
     g_mutex_lock(&m->lock);
     is_fast = view_fast_load(m->in, &fast);
     is_pc = view_postcopy(m->in, &pc);
+    fill_blocktime(m->in, info);
     if (m->in_status != MIGRATION_STATUS_NONE) {
         info->has_status = true;
         info->status = m->in_status;

@@ -12,6 +12,7 @@
 #define GODWIT_MIGRATION_MIGRATION_INT_H
 
 #include "migration/ack.h"
+#include "migration/blocktime.h"
 #include "migration/channel.h"
 #include "migration/clockstate.h"
 #include "migration/fast-load.h"
@@ -177,6 +178,7 @@ struct MigIn {
     bool pages_follow;          /* the guest runs, and fast or pc is needed */
     bool has_pc_stats;
     PostcopyInStats pc_stats;   /* when it is over */
+    Blocktime *blocktime;       /* ... NULL: not counted */
     bool pause_asked;           /* migrate-pause, of this connection */
     bool recover_asked;         /* migrate-recover, by recover_end */
     bool accepts;               /* ... which the listening thread waits at */

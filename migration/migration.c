@@ -296,6 +296,13 @@ bool migration_prepare_end(Migration *m, MigEnd *end, bool incoming,
 bool migration_set_options(Migration *m, const MigOptions *next,
                            Error **errp)
 {
+    if (next->caps[MIGRATION_CAPABILITY_POSTCOPY_BLOCKTIME] &&
+        !migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_BLOCKTIME) &&
+        runstate_get(m->vm) == RUN_STATE_INMIGRATE &&
+        !uffd_check_thread_ids(m->uffd_sys, errp)) {
+        error_prepend(errp, "capability 'postcopy-blocktime': ");
+        return false;
+    }
     if (next->caps[MIGRATION_CAPABILITY_POSTCOPY_RAM] &&
         !migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM) &&
         !check_postcopy(m, errp)) {

@@ -34,6 +34,8 @@ const MigCapInfo mig_cap_info[MIGRATION_CAPABILITY__MAX] = {
         false, "run the guest at the destination before its memory is there" },
     [MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] = {
         false, "save one moment of the guest while it runs on" },
+    [MIGRATION_CAPABILITY_POSTCOPY_BLOCKTIME] = {
+        false, "count for how long page faults keep the harts waiting" },
     [MIGRATION_CAPABILITY_POSTCOPY_PREEMPT] = {
         false, "send pages that are waited for by a connection of their own" },
 };

@@ -48,7 +48,30 @@ static void on_failed(void *opaque, Uffd *u, Error *err)
     postcopy_in_lost(opaque, err);
 }
 
-const UffdHandler postcopy_fault_handler = { on_fault, on_failed, NULL };
+static void on_begins(void *opaque, uint32_t tid)
+{
+    PostcopyIn *pc = opaque;
+
+    if (pc->blocktime) {
+        blocktime_begins(pc->blocktime, tid);
+    }
+}
+
+static void on_ends(void *opaque, uint32_t tid, int64_t ns)
+{
+    PostcopyIn *pc = opaque;
+
+    if (pc->blocktime) {
+        blocktime_ends(pc->blocktime, tid, ns);
+    }
+}
+
+const UffdHandler postcopy_fault_handler = {
+    .fault = on_fault,
+    .failed = on_failed,
+    .begins = on_begins,
+    .ends = on_ends,
+};
 
 void postcopy_set_channel(PostcopyIn *pc, IoChannel *ch)
 {

@@ -9,6 +9,7 @@
 #ifndef GODWIT_MIGRATION_POSTCOPY_INT_H
 #define GODWIT_MIGRATION_POSTCOPY_INT_H
 
+#include "migration/blocktime.h"
 #include "migration/migration-int.h"
 #include "migration/postcopy.h"
 #include "migration/ram-int.h"
@@ -41,6 +42,7 @@ struct PostcopyIn {
     PageSet *asked;             /* first pages of those that were touched */
     Uffd *uffd;                 /* NULL: not listening */
     UffdHandler handler;
+    Blocktime *blocktime;       /* NULL: not counted */
     uint32_t stream_id;         /* of the section with the pages */
     GThread *thread;            /* "mig/dst/listen" */
     int recover_fd;             /* eventfd: ends an accept */

@@ -6,6 +6,7 @@
 #ifndef GODWIT_MIGRATION_POSTCOPY_H
 #define GODWIT_MIGRATION_POSTCOPY_H
 
+#include "migration/blocktime.h"
 #include "migration/postcopy-wire.h"
 #include "migration/stream-owner.h"
 #include "migration/uffd.h"
@@ -71,14 +72,18 @@ void postcopy_in_stop(PostcopyIn *pc);
 
 /*
  * Ends it, not after postcopy_in_stop(). Pages that are not there are zero
- * from here on. The channel can still be written to. NULL is fine.
+ * from here on. The channel can still be written to. What was counted is the
+ * caller's then, if *@blocktime wants it. NULL is fine.
  */
-void postcopy_in_free(PostcopyIn *pc);
+void postcopy_in_free(PostcopyIn *pc, Blocktime **blocktime);
 
 typedef struct PostcopyInStats {
     uint64_t pages;             /* that came after LISTEN */
     UffdStats faults;
 } PostcopyInStats;
+
+/* Capability postcopy-blocktime; NULL without. As below. */
+Blocktime *postcopy_in_blocktime(PostcopyIn *pc);
 
 /* Any thread; Migration.lock may be held. Zeros before LISTEN. */
 void postcopy_in_get_stats(PostcopyIn *pc, PostcopyInStats *stats);

@@ -225,6 +225,21 @@ bool uffd_check(const UffdSys *sys, const UffdBlocks *blocks, unsigned modes,
            check_all(blocks, modes, features, &wanted, errp);
 }
 
+bool uffd_check_thread_ids(const UffdSys *sys, Error **errp)
+{
+    uint64_t features;
+
+    if (!probe(sys, &features, errp)) {
+        return false;
+    }
+    if (!(features & UFFD_FEATURE_THREAD_ID)) {
+        error_setg(errp, "this kernel's userfaultfd has no feature THREAD_ID, "
+                   "which tells whose a fault is");
+        return false;
+    }
+    return true;
+}
+
 int uffd_open(const UffdSys *sys, const UffdBlocks *blocks, unsigned modes,
               UffdExtras *extras, Error **errp)
 {

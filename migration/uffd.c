@@ -85,6 +85,9 @@ static void fault_begins(Uffd *u, const UffdFault *fault)
         u->pending[u->num_pending++] = (Pending) {
             fault->rb, fault->offset, fault->tid, clock_now_ns(u->clock),
         };
+        if (u->handler->begins) {
+            u->handler->begins(u->opaque, fault->tid);
+        }
     }
     g_mutex_unlock(&u->lock);
 }
@@ -114,6 +117,9 @@ static void faults_end(Uffd *u, const RamBlock *rb, uint64_t offset,
 
         if (p->rb == rb && p->offset - offset < len) {
             account(&u->stats, now - p->since_ns);
+            if (u->handler->ends) {
+                u->handler->ends(u->opaque, p->tid, now - p->since_ns);
+            }
         } else {
             u->pending[kept++] = *p;
         }

@@ -63,6 +63,9 @@ typedef struct UffdExtras {
     bool wp_unpopulated;        /* see uffd_protect() */
 } UffdExtras;
 
+/* Whether faults say whose they are. Any thread. */
+bool uffd_check_thread_ids(const UffdSys *sys, Error **errp);
+
 /*
  * A descriptor that is ready for uffd_check()'s case, non-blocking, or -1 and
  * errp.
@@ -97,6 +100,13 @@ typedef struct UffdHandler {
      */
     void (*failed)(void *opaque, Uffd *u, Error *err);
     void *opaque;
+    /*
+     * Thread @tid waits for a page from now on; it has waited for @ns. Each
+     * served fault has one of both. Any thread that puts pages in place, under
+     * Uffd.lock. May be NULL.
+     */
+    void (*begins)(void *opaque, uint32_t tid);
+    void (*ends)(void *opaque, uint32_t tid, int64_t ns);
 } UffdHandler;
 
 typedef struct UffdIncoming {
