@@ -82,6 +82,24 @@ class LinuxOnTheMove(unittest.TestCase):
             self.assertGreater(fast['eager-pages'], 0)
         return there
 
+    def by_postcopy(self, source, target):
+        """The guest runs there first; its memory follows."""
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            uri = f'tcp:127.0.0.1:{probe.getsockname()[1]}'
+        there = target('-global', 'migration.postcopy-ram=on', '-incoming', uri)
+        source.command('migrate-set-capabilities', capabilities=[
+            {'capability': 'postcopy-ram', 'state': True}])
+        source.command('migrate-set-parameters', max_bandwidth=4 * MIB)
+        source.command('migrate', uri=uri)
+        source.wait_migration('active')
+        source.command('migrate-start-postcopy')
+        ram = self.complete(source)['ram']
+        self.assertGreater(ram['postcopy-requests'], 0)
+        self.assertGreater(ram['postcopy-bytes'], 16 * MIB)
+        self.complete(there)
+        return there
+
     def complete(self, side):
         info = side.wait_migration('completed', 'failed', timeout=120)
         self.assertEqual(info['status'], 'completed', info)
@@ -123,6 +141,10 @@ class LinuxOnTheMove(unittest.TestCase):
     def test_fast_load(self):
         """Devices' I/O into and out of memory that is not there yet."""
         self.move('pci', self.by_snapshot)
+
+    def test_postcopy(self):
+        """The same over a connection."""
+        self.move('pci', self.by_postcopy)
 
     def save(self, source, uri, until):
         """Saves it, with a disk that takes its time; returns when that has come."""
