@@ -278,16 +278,43 @@ bool postcopy_in_commit(PostcopyIn *pc, Error **errp)
 
 /* ---- the end ---- */
 
-/*
- * Harts and devices that wait for a page cannot be stopped, and nothing may be
- * made of what is not there: the guest ends here and now.
- */
-static void leave(PostcopyIn *pc)
+void postcopy_leave(uint64_t pages)
 {
     error_report("the program ends, and the guest with it: %" PRIu64 " pages "
                  "of its memory are at a source that cannot be reached",
-                 page_set_missing(pc->received, NULL));
+                 pages);
     _exit(0);
+}
+
+/*
+ * Harts and devices that wait for a page cannot be stopped, and nothing may be
+ * made of what is not there: the guest ends here and now. Lock held.
+ */
+static void leave(PostcopyIn *pc)
+{
+    pc->m->leave(page_set_missing(pc->received, NULL));
+    pc->has_left = pc->stopping = true;
+    g_cond_broadcast(&pc->changed);
+}
+
+bool postcopy_in_has_left(PostcopyIn *pc)
+{
+    bool has_left;
+
+    g_mutex_lock(&pc->lock);
+    has_left = pc->has_left;
+    g_mutex_unlock(&pc->lock);
+    return has_left;
+}
+
+static bool is_stopping(PostcopyIn *pc)
+{
+    bool stopping;
+
+    g_mutex_lock(&pc->lock);
+    stopping = pc->stopping;
+    g_mutex_unlock(&pc->lock);
+    return stopping;
 }
 
 void postcopy_in_lost(PostcopyIn *pc, Error *err)
@@ -345,6 +372,8 @@ void postcopy_in_stop(PostcopyIn *pc)
     pc->ending = true;
     g_cond_broadcast(&pc->changed);
     g_mutex_unlock(&pc->lock);
+    g_cond_broadcast(&pc->m->changed);
+    postcopy_in_stop_accepting(pc);
 }
 
 void postcopy_in_free(PostcopyIn *pc, Blocktime **blocktime)
@@ -444,11 +473,11 @@ static void wait_for_recover(PostcopyIn *pc)
     uint64_t count;
 
     g_mutex_lock(&pc->m->lock);
-    while (!in->recover_asked) {
+    while (!in->recover_asked && !is_stopping(pc)) {
         g_cond_wait(&pc->m->changed, &pc->m->lock);
     }
+    in->accepts = in->recover_asked;
     in->recover_asked = false;
-    in->accepts = true;
     if (read(pc->recover_fd, &count, sizeof(count)) < 0) {
         g_assert(errno == EAGAIN);
     }
@@ -462,11 +491,11 @@ static void wait_for_connection(PostcopyIn *pc)
 {
     Migration *m = pc->m;
 
-    while (!pc->end.ch) {
+    while (!pc->end.ch && !is_stopping(pc)) {
         Error *err = NULL;
 
         wait_for_recover(pc);
-        if (!pc->end.ch &&
+        if (!pc->end.ch && pc->end.listen_fd >= 0 &&
             !mig_transport_socket.accept(&pc->end, pc->recover_fd, &err)) {
             trace_postcopy_broken(err->message, true);
             g_clear_error(&err);
@@ -498,15 +527,15 @@ static bool go_on(PostcopyIn *pc, Error *err)
     bool committed, stopping;
 
     g_mutex_lock(&pc->lock);
-    stopping = pc->stopping;
     committed = pc->committed;
     if (!committed && !pc->error) {
         pc->error = g_error_copy(err);
     }
     pc->up = false;
-    if (committed && pc->ending && !stopping) {
+    if (committed && pc->ending && !pc->stopping) {
         leave(pc);
     }
+    stopping = pc->stopping;
     g_mutex_unlock(&pc->lock);
     trace_postcopy_broken(err->message, committed);
     if (stopping || !committed) {
@@ -517,6 +546,10 @@ static bool go_on(PostcopyIn *pc, Error *err)
     }
     drop_connection(pc, err);
     wait_for_connection(pc);
+    if (is_stopping(pc)) {
+        uffd_release(pc->uffd);
+        return false;
+    }
     take_connection(pc);
     return true;
 }

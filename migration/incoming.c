@@ -244,6 +244,9 @@ static bool load_rest(MigIn *in, Error **errp)
 {
     if (postcopy_in_is_listening(in->pc)) {
         if (!postcopy_in_wait(in->pc, errp)) {
+            if (postcopy_in_has_left(in->pc)) {
+                end_postcopy(in);
+            }
             return false;
         }
     } else if (in->fast && !fast_load_run(in->fast, errp)) {
@@ -436,7 +439,7 @@ static void fail(MigIn *in, Error *err)
     g_mutex_unlock(&m->lock);
     trace_migration_failed(in->error);
     migration_set_any(m, &m->in_status, MIGRATION_STATUS_FAILING);
-    if (in->rp_open && !in->pages_follow) {
+    if (in->rp_open && !in->pages_follow && in->end.ch) {
         return_path_send(in->end.ch, MIG_RP_MSG_SHUT, 1, NULL);
     }
     if (in->exit_on_error && !cancelled) {

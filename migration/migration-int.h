@@ -50,6 +50,11 @@ struct Migration {
     MigPending *pending;
     MigPredictor *predictor;
     const UffdSys *uffd_sys;    /* the host's, unless a test has its own */
+    /*
+     * Ends the process, whose guest waits for @pages that cannot come. A test
+     * may return: who waits is given zeros then.
+     */
+    void (*leave)(uint64_t pages);
 
     /* Big lock */
     MigOut *out;                /* the present attempt, or the last; or NULL */

@@ -42,6 +42,7 @@ Migration *migration_new(Vm *vm, Clock *clock)
     m->pending = mig_pending_new(clock);
     m->predictor = mig_predictor_new();
     m->uffd_sys = uffd_sys_host();
+    m->leave = postcopy_leave;
     m->blockers = g_array_new(FALSE, FALSE, sizeof(MigBlocker));
     g_array_set_clear_func(m->blockers, blocker_clear);
     m->globalstate = globalstate_new(vm);

@@ -72,6 +72,7 @@ struct PostcopyIn {
     bool finished;              /* all is here */
     bool stopping;              /* it is being freed */
     bool ending;                /* the program is */
+    bool has_left;              /* ... and would have ended already */
     Error *error;               /* before committed: why that cannot be */
     bool urgent_runs;           /* its thread has not ended */
     IoChannel *urgent_ch;       /* what it reads; a reference; or NULL */

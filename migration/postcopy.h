@@ -14,6 +14,9 @@
 typedef struct PostcopyIn PostcopyIn;
 struct MigIn;
 
+/* Migration.leave: says why, and ends the process with status 0. */
+void postcopy_leave(uint64_t pages);
+
 /* Whether pages can be placed in every block. Any thread. */
 bool postcopy_check_blocks(Memory *memory, Error **errp);
 
@@ -65,10 +68,13 @@ bool postcopy_in_wait(PostcopyIn *pc, Error **errp);
 void postcopy_in_stop_accepting(PostcopyIn *pc);
 
 /*
- * The program ends. If pages cannot come any more it does so at once: whoever
- * waits for one cannot be told. Any thread; Migration.lock may be held.
+ * The program ends. If pages cannot come any more it does so at once, by
+ * Migration.leave: whoever waits for one cannot be told. Any thread;
+ * Migration.lock held.
  */
 void postcopy_in_stop(PostcopyIn *pc);
+/* Migration.leave has returned: postcopy_in_free() is due. */
+bool postcopy_in_has_left(PostcopyIn *pc);
 
 /*
  * Ends it, not after postcopy_in_stop(). Pages that are not there are zero

@@ -3,6 +3,7 @@
  * Postcopy whose connection breaks: who pauses, what is told, and that every
  * page is right when it has been taken up again, however often.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -289,7 +290,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     if (!pair_can_run()) {
-        g_test_message("userfaultfd is not permitted here");
+        printf("1..0 # SKIP no userfaultfd\n");
         return 77;
     }
 #define ADD(_path, _fn) \

@@ -3,6 +3,7 @@
  * Postcopy with a source and a destination in one process: the guest of the
  * destination touches pages that are still at the source.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "migration-postcopy.h"
@@ -280,7 +281,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     if (!pair_can_run()) {
-        g_test_message("userfaultfd is not permitted here");
+        printf("1..0 # SKIP no userfaultfd\n");
         return 77;
     }
 #define ADD(_path, _fn) g_test_add_func("/migration/postcopy/" _path, _fn)
