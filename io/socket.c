@@ -93,6 +93,12 @@ static void set_option(int fd, int level, int name, int value)
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+void io_socket_limit_queue(int fd, int bytes)
+{
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
 void io_socket_set_nodelay(int fd, bool on)
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, on);

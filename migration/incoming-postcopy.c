@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "migration/postcopy-int.h"
+#include "io/socket.h"
 #include "system/cpu.h"
 #include "trace/trace-migration.h"
 #include "util/log.h"
@@ -202,6 +203,15 @@ static bool set_up_faults(PostcopyIn *pc, Error **errp)
 
 static gpointer listen_main(gpointer opaque);
 
+/* What is asked for comes behind what is under way, if it comes the same way. */
+static void limit_queue(PostcopyIn *pc, IoChannel *ch)
+{
+    if (io_channel_fd(ch) >= 0 &&
+        !migration_cap(pc->m, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT)) {
+        io_socket_limit_queue(io_channel_fd(ch), POSTCOPY_QUEUE_BYTES);
+    }
+}
+
 bool postcopy_in_listen(PostcopyIn *pc, MigStream *stream, IoChannel *ch,
                         uint32_t stream_id, Error **errp)
 {
@@ -221,6 +231,7 @@ bool postcopy_in_listen(PostcopyIn *pc, MigStream *stream, IoChannel *ch,
     if (!postcopy_start_asking(pc, errp)) {
         return false;
     }
+    limit_queue(pc, ch);
     pc->up = true;
     postcopy_urgent_start(pc);
     pc->thread = thread_start("mig/dst/listen", listen_main, pc);
@@ -514,6 +525,7 @@ static void take_connection(PostcopyIn *pc)
 
     pc->stream = mig_stream_new_input(pc->end.ch);
     postcopy_set_channel(pc, pc->end.ch);
+    limit_queue(pc, pc->end.ch);
     g_mutex_lock(&m->lock);
     pc->in->ch = pc->end.ch;
     g_mutex_unlock(&m->lock);

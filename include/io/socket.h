@@ -52,6 +52,13 @@ int io_socket_accept(int listen_fd, Error **errp);
 SocketAddress *io_socket_local(int fd, Error **errp);
 SocketAddress *io_socket_peer(int fd, Error **errp);
 
+/*
+ * About so many bytes are under way in each direction at most, for a peer that
+ * must not wait long for what is written next; both ends have to set it. Slows
+ * a connection with a long round trip down. Of no effect on others.
+ */
+void io_socket_limit_queue(int fd, int bytes);
+
 /* Sends small writes at once (TCP_NODELAY); of no effect on others. */
 void io_socket_set_nodelay(int fd, bool on);
 
