@@ -21,7 +21,7 @@ struct MigStream {
     uint32_t instance;
     Error *error;               /* sticky */
     uint64_t offset;            /* bytes queued, or read */
-    uint64_t placed_bytes;      /* output: of these, written out of order */
+    uint64_t placed_bytes;      /* output: of these, not in the stream itself */
     uint8_t *buf;
     size_t pos, end;            /* what of buf is valid; output: end only */
 

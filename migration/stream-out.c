@@ -166,6 +166,18 @@ void mig_stream_counters(const MigStream *s, MigStreamCounters *counters)
     counters->send_ns = __atomic_load_n(&s->send_ns, __ATOMIC_RELAXED);
 }
 
+void mig_stream_count_queued(MigStream *s, uint64_t bytes)
+{
+    s->offset += bytes;
+    s->placed_bytes += bytes;
+}
+
+void mig_stream_count_sent(MigStream *s, uint64_t bytes, uint64_t ns)
+{
+    __atomic_fetch_add(&s->sent_bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&s->send_ns, ns, __ATOMIC_RELAXED);
+}
+
 /* ---- rate ---- */
 
 void mig_stream_set_rate_limit(MigStream *s, uint64_t bytes_per_sec)
@@ -204,13 +216,18 @@ static uint64_t rate_debt(MigStream *s, uint64_t *budget, int64_t *now)
     return s->offset - s->window_offset;
 }
 
-bool mig_stream_rate_exceeded(MigStream *s)
+bool mig_stream_rate_would_exceed(MigStream *s, uint64_t bytes)
 {
     uint64_t budget;
     int64_t now;
     uint64_t debt = rate_debt(s, &budget, &now);
 
-    return budget > 0 && debt >= budget;
+    return budget > 0 && sat_add_u64(debt, bytes) >= budget;
+}
+
+bool mig_stream_rate_exceeded(MigStream *s)
+{
+    return mig_stream_rate_would_exceed(s, 0);
 }
 
 int64_t mig_stream_rate_wait_ns(MigStream *s)

@@ -74,6 +74,17 @@ typedef struct MigStreamCounters {
 void mig_stream_counters(const MigStream *s, MigStreamCounters *counters);
 
 /*
+ * Bytes that leave past the stream's channel (multifd): counted as queued,
+ * which the rate limit goes by, by the stream's thread; and as sent, with the
+ * time that took, by any thread.
+ */
+void mig_stream_count_queued(MigStream *s, uint64_t bytes);
+void mig_stream_count_sent(MigStream *s, uint64_t bytes, uint64_t ns);
+
+/* As mig_stream_rate_exceeded(), if @bytes more had been queued. */
+bool mig_stream_rate_would_exceed(MigStream *s, uint64_t bytes);
+
+/*
  * Bytes per second that may leave; 0: as many as can. They are dealt out in
  * windows of MIG_RATE_WINDOW_MS; what one window took too much, the next ones
  * pay back. Any thread.
