@@ -10,6 +10,7 @@
 
 #include "io/socket.h"
 #include "migration/channel.h"
+#include "migration/migration-int.h"
 #include "system/fds.h"
 
 /* Who comes before the first one has been accepted waits. */
@@ -39,7 +40,9 @@ static bool socket_open_input(Vm *vm, MigrationAddress **addr, MigEnd *end,
     if ((*addr)->u.socket.type == SOCKET_ADDRESS_TYPE_FD) {
         return open_fd(vm, &(*addr)->u.socket, end, errp);
     }
-    end->listen_fd = io_socket_listen(&(*addr)->u.socket, BACKLOG, errp);
+    end->listen_fd = io_socket_listen(&(*addr)->u.socket,
+                                      MAX(multifd_backlog(vm->migration),
+                                          BACKLOG), errp);
     if (end->listen_fd < 0) {
         return false;
     }

@@ -109,6 +109,7 @@ const DirtyBlock *dirty_peek(DirtyTracker *d, uint64_t *page)
         }
         d->cur_page = 0;
         d->cur_block = (d->cur_block + 1) % d->num_blocks;
+        d->rounds += d->cur_block == 0;
     }
 }
 

@@ -26,6 +26,7 @@ typedef struct DirtyTracker {
     /* Where the walk is */
     unsigned cur_block;
     uint64_t cur_page;
+    uint64_t rounds;            /* it has begun again so often */
 } DirtyTracker;
 
 /* Starts logging over all migratable blocks; every page is dirty. */

@@ -372,6 +372,7 @@ static bool load(MigIn *in, Error **errp)
         ram.take_pages = take_pages;
         ram.opaque = in;
     }
+    ram.multifd_recv = in->multifd;
     vm_lock(m->vm);
     ram_set_options(m->ram, &ram);
     vm_unlock(m->vm);
@@ -414,7 +415,9 @@ static bool run(MigIn *in, Error **errp)
     Migration *m = in->m;
 
     if (!in->end.ch &&
-        !mig_transport_socket.accept(&in->end, in->cancel_fd, errp)) {
+        !(migration_cap(m, MIGRATION_CAPABILITY_MULTIFD)
+          ? incoming_accept_multifd(in, errp)
+          : mig_transport_socket.accept(&in->end, in->cancel_fd, errp))) {
         return false;
     }
     g_mutex_lock(&m->lock);
@@ -452,9 +455,14 @@ static gpointer incoming_main(gpointer opaque)
 {
     MigIn *in = opaque;
     Migration *m = in->m;
-    Error *err = NULL;
+    Error *err = NULL, *why = NULL;
     bool ok = run(in, &err);
 
+    if (!ok && !incoming_check_multifd(in, &why)) {
+        /* That is why the main stream could not be read. */
+        g_error_free(err);
+        err = why;
+    }
     if (!ok) {
         fail(in, err);
         g_clear_error(&err);
@@ -464,6 +472,7 @@ static gpointer incoming_main(gpointer opaque)
     in->pc = NULL;      /* the memory's, if it is still there */
     in->done = true;
     g_mutex_unlock(&m->lock);
+    incoming_close_multifd(in);
     mig_stream_free(in->stream);
     in->stream = NULL;
     mig_end_clear(&in->end);

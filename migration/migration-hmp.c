@@ -43,8 +43,9 @@ static void print_ram(GString *out, const MigrationInfo *info)
                            size_text(ram->remaining, b));
     g_string_append_printf(out, "    Channels: precopy=%s, multifd=%s, "
                            "postcopy=%s, vfio=%s\n",
-                           size_text(ram->precopy_bytes +
-                                     ram->downtime_bytes, a),
+                           size_text(sat_sub_u64(ram->precopy_bytes +
+                                                 ram->downtime_bytes,
+                                                 ram->multifd_bytes), a),
                            size_text(ram->multifd_bytes, b),
                            size_text(ram->postcopy_bytes, c),
                            size_text(info->vfio ? info->vfio->transferred : 0,

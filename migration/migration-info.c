@@ -72,6 +72,7 @@ static MigrationRAMStats *ram_info(Migration *m, const MigOut *out,
     info->mbps = (double)mig_stats_bytes_per_sec(&out->stats) * 8 / 1e6;
     info->dirty_sync_count = mig_loop_pass(&out->loop);
     info->page_size = GUEST_PAGE_SIZE;
+    info->multifd_bytes = ram.multifd_bytes;
     info->pages_per_second = mig_stats_pages_per_sec(&out->stats);
     info->precopy_bytes = view->precopy_bytes;
     info->postcopy_bytes = ram.postcopy_bytes;

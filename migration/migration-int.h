@@ -18,6 +18,8 @@
 #include "migration/fast-load.h"
 #include "migration/globalstate.h"
 #include "migration/iterate.h"
+#include "migration/multifd-recv.h"
+#include "migration/multifd-send.h"
 #include "migration/options.h"
 #include "migration/page-set.h"
 #include "migration/pending.h"
@@ -55,6 +57,7 @@ struct Migration {
      * may return: who waits is given zeros then.
      */
     void (*leave)(uint64_t pages);
+    int64_t multifd_missing_ns; /* MULTIFD_MISSING_NS, unless it is shorter */
 
     /* Big lock */
     MigOut *out;                /* the present attempt, or the last; or NULL */
@@ -123,6 +126,7 @@ struct MigOut {
     RunDelay run_delay;
     MigThrottle throttle;
     int64_t throttle_period_ns; /* RamStats.period_ns that was looked at */
+    MultiFDSend *multifd;       /* NULL: there is but the stream */
     bool guest_stopped;         /* by this migration */
     bool gave_holdings;
     RunState old_state;         /* what the guest did before */
@@ -159,6 +163,7 @@ struct MigOut {
 
     /* The outgoing thread writes, any reads: atomics, or with some within */
     uint64_t delayed_ns;        /* without a CPU, while it iterated */
+    uint64_t multifd_packets;   /* on all channels */
     MigLoop loop;
     MigStats stats;
 };
@@ -174,6 +179,8 @@ struct MigIn {
     MigEnd end;
     MigStream *stream;
     bool rp_open;               /* the source wants answers */
+    MultiFDRecv *multifd;       /* NULL: there is but the stream */
+    MultiFDAccept *accept;      /* ... or that is there already */
 
     /* The incoming thread writes, under lock; it reads without */
     FastLoad *fast;             /* pages come when touched; or NULL */
@@ -268,6 +275,22 @@ bool outgoing_stopped(MigOut *out);
 bool outgoing_is_stopped(const MigOut *out);    /* lock held */
 /* Waits on m->changed until @deadline_ns of the host's clock. Lock held. */
 bool outgoing_wait(MigOut *out, int64_t deadline_ns);
+
+/* ---- multifd-setup.c ---- */
+
+/* Whether capability multifd, if it is on, can do with @end. Big lock. */
+bool multifd_check_end(Migration *m, const MigEnd *end, Error **errp);
+/* How many connections a listening socket is to keep waiting. Big lock. */
+int multifd_backlog(Migration *m);
+/* Opens the channels, if there are any. Outgoing thread, before set-up. */
+bool outgoing_open_multifd(MigOut *out, Error **errp);
+/* @ok: the migration is complete. Outgoing thread; guest runs or is gone. */
+void outgoing_close_multifd(MigOut *out, bool ok);
+/* Waits for the main connection; channels come then, too. Incoming thread. */
+bool incoming_accept_multifd(MigIn *in, Error **errp);
+/* False, and why, if a channel has failed. Incoming thread. */
+bool incoming_check_multifd(MigIn *in, Error **errp);
+void incoming_close_multifd(MigIn *in);
 
 /* ---- outgoing-loop.c ---- */
 

@@ -43,6 +43,7 @@ Migration *migration_new(Vm *vm, Clock *clock)
     m->predictor = mig_predictor_new();
     m->uffd_sys = uffd_sys_host();
     m->leave = postcopy_leave;
+    m->multifd_missing_ns = MULTIFD_MISSING_NS;
     m->blockers = g_array_new(FALSE, FALSE, sizeof(MigBlocker));
     g_array_set_clear_func(m->blockers, blocker_clear);
     m->globalstate = globalstate_new(vm);
@@ -217,9 +218,13 @@ SaveVMConfig migration_savevm_config(Migration *m)
 
 RamOptions migration_ram_options(Migration *m)
 {
+    ZeroPageDetection who = migration_param(m, MIG_PARAM_ZERO_PAGE_DETECTION);
+    bool multifd = migration_cap(m, MIGRATION_CAPABILITY_MULTIFD);
+
     return (RamOptions) {
-        .detect_zero_pages = migration_param(m, MIG_PARAM_ZERO_PAGE_DETECTION)
-                             != ZERO_PAGE_DETECTION_NONE,
+        /* Where there are no channels to do it the migration thread does. */
+        .detect_zero_pages = who == ZERO_PAGE_DETECTION_LEGACY ||
+                             (who == ZERO_PAGE_DETECTION_MULTIFD && !multifd),
         .mapped_ram = migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM),
         .snapshot = migration_cap(m, MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT),
         .postcopy = migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM),
@@ -288,6 +293,9 @@ bool migration_prepare_end(Migration *m, MigEnd *end, bool incoming,
         error_setg(errp, "capability 'mapped-ram' is on: memory needs a "
                    "regular file (file:PATH), and %s%s has no positions",
                    end->ch ? "" : "a socket", end->ch ? end->ch->name : "");
+        return false;
+    }
+    if (!multifd_check_end(m, end, errp)) {
         return false;
     }
     return !mapped_ram || !migration_param(m, MIG_PARAM_DIRECT_IO) ||

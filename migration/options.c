@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "migration/multifd-packet.h"
 #include "migration/options.h"
 #include "qapi/qapi-visit-migration.h"
 #include "system/cli.h"
@@ -30,6 +31,8 @@ const MigCapInfo mig_cap_info[MIGRATION_CAPABILITY__MAX] = {
         false, "wait until devices' first data are loaded (needs return-path)" },
     [MIGRATION_CAPABILITY_MAPPED_RAM] = {
         false, "give each page of memory a fixed place in a file" },
+    [MIGRATION_CAPABILITY_MULTIFD] = {
+        false, "send memory over several connections" },
     [MIGRATION_CAPABILITY_POSTCOPY_RAM] = {
         false, "run the guest at the destination before its memory is there" },
     [MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] = {
@@ -73,9 +76,12 @@ const MigParamInfo mig_param_info[MIG_PARAM__MAX] = {
     [MIG_PARAM_MODE] = {
         "mode", MIG_PARAM_ENUM, 0, MIG_MODE__MAX - 1, MIG_MODE_NORMAL,
         &MigMode_lookup, false, NULL, "kind of migration" },
+    [MIG_PARAM_MULTIFD_CHANNELS] = {
+        "multifd-channels", MIG_PARAM_NUMBER, 1, MULTIFD_CHANNELS_MAX, 2, NULL,
+        false, NULL, "connections that capability multifd sends memory over" },
     [MIG_PARAM_ZERO_PAGE_DETECTION] = {
         "zero-page-detection", MIG_PARAM_ENUM, 0, ZERO_PAGE_DETECTION__MAX - 1,
-        ZERO_PAGE_DETECTION_LEGACY, &ZeroPageDetection_lookup, false, NULL,
+        ZERO_PAGE_DETECTION_MULTIFD, &ZeroPageDetection_lookup, false, NULL,
         "who looks for pages that are all zero" },
     [MIG_PARAM_DIRECT_IO] = {
         "direct-io", MIG_PARAM_BOOL, 0, 1, 0, NULL, false, NULL,
@@ -278,21 +284,25 @@ static bool set_cap(MigOptions *o, MigrationCapability cap, bool on,
     return true;
 }
 
-/* A guest that is saved stays, and nobody answers. */
-static bool check_snapshot_caps(const MigOptions *o, Error **errp)
-{
-    static const MigrationCapability others[] = {
-        MIGRATION_CAPABILITY_AUTO_CONVERGE, MIGRATION_CAPABILITY_RETURN_PATH,
-        MIGRATION_CAPABILITY_PAUSE_BEFORE_SWITCHOVER,
-        MIGRATION_CAPABILITY_POSTCOPY_RAM,
-    };
+/* Which cannot be on both. A guest that is saved stays, and nobody answers. */
+static const MigrationCapability exclusive[][2] = {
+#define CAP(name) MIGRATION_CAPABILITY_##name
+    { CAP(BACKGROUND_SNAPSHOT), CAP(AUTO_CONVERGE) },
+    { CAP(BACKGROUND_SNAPSHOT), CAP(RETURN_PATH) },
+    { CAP(BACKGROUND_SNAPSHOT), CAP(PAUSE_BEFORE_SWITCHOVER) },
+    { CAP(BACKGROUND_SNAPSHOT), CAP(POSTCOPY_RAM) },
+    { CAP(BACKGROUND_SNAPSHOT), CAP(MULTIFD) },
+    { CAP(MULTIFD), CAP(POSTCOPY_RAM) },
+#undef CAP
+};
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(others); i++) {
-        if (o->caps[MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] &&
-            o->caps[others[i]]) {
-            error_setg(errp, "capability 'background-snapshot' cannot be on "
-                       "together with '%s'",
-                       MigrationCapability_str(others[i]));
+static bool check_exclusive(const MigOptions *o, Error **errp)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(exclusive); i++) {
+        if (o->caps[exclusive[i][0]] && o->caps[exclusive[i][1]]) {
+            error_setg(errp, "capability '%s' cannot be on together with '%s'",
+                       MigrationCapability_str(exclusive[i][0]),
+                       MigrationCapability_str(exclusive[i][1]));
             return false;
         }
     }
@@ -314,7 +324,7 @@ static bool check_caps(const MigOptions *o, Error **errp)
                    "'postcopy-ram', which is off");
         return false;
     }
-    return check_snapshot_caps(o, errp);
+    return check_exclusive(o, errp);
 }
 
 bool mig_options_set_caps(MigOptions *o,

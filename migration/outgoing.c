@@ -112,6 +112,10 @@ static bool set_up(MigOut *out, Error **errp)
     RamOptions ram = migration_ram_options(m);
     bool ok;
 
+    if (!outgoing_open_multifd(out, errp)) {
+        return false;
+    }
+    ram.multifd_send = out->multifd;
     mig_predictor_begin(m->predictor);
     out->sv = savevm_new(m->vm, out->stream, &config);
     if (!savevm_write_header(out->sv, errp) || !open_return_path(out, errp)) {
@@ -214,6 +218,9 @@ static void tear_down(MigOut *out, bool ok)
         outgoing_resume_guest(out);
     }
     cpus_set_throttle(m->vm, 0);
+    vm_unlock(m->vm);
+    outgoing_close_multifd(out, ok);
+    vm_lock(m->vm);
     if (out->sv) {
         savevm_cleanup(out->sv);
     }

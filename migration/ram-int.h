@@ -47,6 +47,9 @@ struct Ram {
     PagePresence *save_presence;        /* has a cache: one thread alone */
     MappedRam *save_mapped;     /* NULL: pages go into the stream */
     struct Snapshot *snapshot;  /* of one moment; NULL: as it is now */
+    MigStream *multifd_stream;  /* of the migration, for what is counted */
+    uint64_t multifd_round;     /* of the walk, as of the last flush */
+    int64_t multifd_flush_ns;
     int64_t sync_ns;            /* when the period began that is measured */
     uint64_t period_dirty_pages;
     uint64_t period_start_sent;
@@ -69,6 +72,10 @@ struct Ram {
     RamStats stats;
     uint64_t loaded_normal_pages;
     uint64_t loaded_zero_pages;
+
+    /* Atomic: added to by multifd's threads */
+    uint64_t multifd_normal_pages;
+    uint64_t multifd_zero_pages;
 };
 
 /* Counters have one writer, but for those of pages that two threads send. */
@@ -99,10 +106,14 @@ void ram_put_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
 /* ram-snapshot.c: save_live_iterate() with Ram.snapshot. */
 MigIterate ram_snapshot_iterate(Ram *ram, MigStream *s, int64_t end_ns,
                                 Error **errp);
+/* The record of a page of zeros; what was said last is in *place. */
+void ram_put_zero_page(Ram *ram, MigStream *s, const RamBlock *rb,
+                       uint64_t page, RamPlace *place);
 
 /* ram-load.c */
 bool ram_load_setup(void *opaque, Error **errp);
 bool ram_load(MigStream *s, void *opaque, int version_id, Error **errp);
+bool ram_load_complete(void *opaque, Error **errp);
 void ram_load_cleanup(void *opaque);
 /* Makes the page at @offset zero, or finds that it must be and is not. */
 bool ram_load_zero(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t offset,

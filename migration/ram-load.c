@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "migration/multifd-recv.h"
 #include "migration/page-set.h"
 #include "migration/postcopy-wire.h"
 #include "migration/ram-int.h"
@@ -29,6 +30,8 @@ bool ram_load_setup(void *opaque, Error **errp)
     ram->load_mapped = ram->options.mapped_ram ? mapped_ram_new() : NULL;
     ram_stat_set(&ram->loaded_normal_pages, 0);
     ram_stat_set(&ram->loaded_zero_pages, 0);
+    ram_stat_set(&ram->multifd_normal_pages, 0);
+    ram_stat_set(&ram->multifd_zero_pages, 0);
     return true;
 }
 
@@ -298,6 +301,48 @@ static bool load_page(Ram *ram, MigStream *s, uint64_t offset, uint64_t flags,
     return ok;
 }
 
+/* ---- channels beside the stream ---- */
+
+static bool load_flush(Ram *ram, MigStream *s, Error **errp)
+{
+    if (!ram->options.multifd_recv) {
+        mig_stream_fail(s, errp, "a flush of multifd channels: capability "
+                        "'multifd' is on at the source and off here");
+        return false;
+    }
+    if (!ram->blocks_listed) {
+        mig_stream_fail(s, errp, "a flush of multifd channels before the list "
+                        "of RAM blocks");
+        return false;
+    }
+    if (!multifd_recv_sync(ram->options.multifd_recv, errp)) {
+        return false;
+    }
+    /* What was not there may be there now. */
+    page_presence_forget(ram->load_presence);
+    return true;
+}
+
+/* The first flush comes behind the list, before any page. */
+static bool check_flushed(Ram *ram, MigStream *s, Error **errp)
+{
+    if (ram->options.multifd_recv && ram->blocks_listed &&
+        !multifd_recv_has_synced(ram->options.multifd_recv)) {
+        mig_stream_fail(s, errp, "no flush of multifd channels: capability "
+                        "'multifd' is off at the source and on here");
+        return false;
+    }
+    return true;
+}
+
+bool ram_load_complete(void *opaque, Error **errp)
+{
+    Ram *ram = opaque;
+
+    return !ram->options.multifd_recv ||
+           multifd_recv_end(ram->options.multifd_recv, errp);
+}
+
 bool ram_load(MigStream *s, void *opaque, int version_id, Error **errp)
 {
     Ram *ram = opaque;
@@ -333,8 +378,11 @@ bool ram_load(MigStream *s, void *opaque, int version_id, Error **errp)
         case RAM_SAVE_FLAG_MEM_SIZE:
             ok = load_block_list(ram, s, offset, mark_dirty, errp);
             break;
+        case RAM_SAVE_FLAG_MULTIFD_FLUSH:
+            ok = load_flush(ram, s, errp);
+            break;
         case RAM_SAVE_FLAG_EOS:
-            return true;
+            return check_flushed(ram, s, errp);
         default:
             mig_stream_fail(s, errp, "flags 0x%" PRIx64 " of a page; 0x%02x "
                             "(zero), 0x%02x (page), 0x%02x (sizes), 0x%02x "

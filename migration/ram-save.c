@@ -8,6 +8,8 @@
  */
 #include <string.h>
 
+#include "migration/multifd-ram.h"
+#include "migration/multifd-send.h"
 #include "migration/postcopy-wire.h"
 #include "migration/ram-int.h"
 #include "trace/trace-migration.h"
@@ -40,7 +42,6 @@ static void put_block_list(MigStream *s, const DirtyTracker *d,
             mapped_ram_put_header(mapped, s, rb);
         }
     }
-    mig_put_be64(s, RAM_SAVE_FLAG_EOS);
 }
 
 bool ram_save_setup(MigStream *s, void *opaque, Error **errp)
@@ -62,6 +63,10 @@ bool ram_save_setup(MigStream *s, void *opaque, Error **errp)
     ram_stat_set(&ram->stats.total_bytes,
                  ram->dirty.total_pages * GUEST_PAGE_SIZE);
     put_block_list(s, &ram->dirty, ram->save_mapped, ram->options.postcopy);
+    if (ram->options.multifd_send) {
+        multifd_ram_save_setup(ram, s);
+    }
+    mig_put_be64(s, RAM_SAVE_FLAG_EOS);
     trace_ram_save_setup(ram->dirty.num_blocks, ram->stats.total_bytes);
     return true;
 }
@@ -105,6 +110,9 @@ static void sync_dirty(Ram *ram)
 
     /* What was not there when last looked at may have been written. */
     page_presence_forget(ram->save_presence);
+    if (ram->options.multifd_send) {
+        multifd_send_forget(ram->options.multifd_send);
+    }
     ram->period_dirty_pages += fresh;
     measure_period(ram, now);
     ram_stat_add(&ram->stats.syncs, 1);
@@ -137,12 +145,9 @@ bool ram_page_is_zero(Ram *ram, const RamBlock *rb, uint64_t page)
             page_is_zero(rb->host + page * GUEST_PAGE_SIZE));
 }
 
-void ram_put_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
-                  const uint8_t *data, RamPlace *place)
+static void put_page_start(MigStream *s, const RamBlock *rb, uint64_t offset,
+                           uint64_t flags, RamPlace *place)
 {
-    uint64_t offset = page * GUEST_PAGE_SIZE;
-    uint64_t flags = data ? RAM_SAVE_FLAG_PAGE : RAM_SAVE_FLAG_ZERO;
-
     if (rb == place->rb) {
         mig_put_be64(s, offset | flags | RAM_SAVE_FLAG_CONTINUE);
     } else {
@@ -150,13 +155,26 @@ void ram_put_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
         mig_put_counted_string(s, rb->id);
         place->rb = rb;
     }
-    if (data) {
-        mig_put_buffer_nocopy(s, data, GUEST_PAGE_SIZE);
-        ram_stat_add(&ram->stats.normal_pages, 1);
-    } else {
-        mig_put_u8(s, 0);
-        ram_stat_add(&ram->stats.zero_pages, 1);
+}
+
+void ram_put_zero_page(Ram *ram, MigStream *s, const RamBlock *rb,
+                       uint64_t page, RamPlace *place)
+{
+    put_page_start(s, rb, page * GUEST_PAGE_SIZE, RAM_SAVE_FLAG_ZERO, place);
+    mig_put_u8(s, 0);
+    ram_stat_add(&ram->stats.zero_pages, 1);
+}
+
+void ram_put_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
+                  const uint8_t *data, RamPlace *place)
+{
+    if (!data) {
+        ram_put_zero_page(ram, s, rb, page, place);
+        return;
     }
+    put_page_start(s, rb, page * GUEST_PAGE_SIZE, RAM_SAVE_FLAG_PAGE, place);
+    mig_put_buffer_nocopy(s, data, GUEST_PAGE_SIZE);
+    ram_stat_add(&ram->stats.normal_pages, 1);
 }
 
 void ram_send_page(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t page,
@@ -212,7 +230,9 @@ MigIterate ram_save_iterate(MigStream *s, void *opaque, Error **errp)
         return ram_snapshot_iterate(ram, s, clock_now_ns(ram->clock) +
                                     ITERATE_NS, errp);
     }
-    if (ram->save_mapped) {
+    if (ram->options.multifd_send) {
+        multifd_ram_iterate(ram, s, clock_now_ns(ram->clock) + ITERATE_NS);
+    } else if (ram->save_mapped) {
         mapped_ram_send_pages(ram, s, clock_now_ns(ram->clock) + ITERATE_NS);
     } else {
         send_pages(ram, s, true);
@@ -234,14 +254,22 @@ bool ram_save_complete(MigStream *s, void *opaque, Error **errp)
         sync_dirty(ram);
     }
     pages = dirty_count(&ram->dirty);
-    if (ram->save_mapped) {
+    if (ram->options.multifd_send) {
+        multifd_ram_complete(ram, s);
+    } else if (ram->save_mapped) {
         if (pages) {
             mapped_ram_send_pages(ram, s, -1);
         }
-        mapped_ram_put_bitmaps(ram->save_mapped, s);
-        mig_put_be64(s, RAM_SAVE_FLAG_EOS);
     } else {
         send_pages(ram, s, false);
+    }
+    if (ram->save_mapped) {
+        mapped_ram_put_bitmaps(ram->save_mapped, s);
+        mig_put_be64(s, RAM_SAVE_FLAG_EOS);
+    }
+    if (ram->save_mapped) {
+        mapped_ram_put_bitmaps(ram->save_mapped, s);
+        mig_put_be64(s, RAM_SAVE_FLAG_EOS);
     }
     trace_ram_save_complete(pages, ram->stats.sent_bytes - before);
     return mig_stream_check(s, errp);

@@ -4,7 +4,25 @@
  * main loop under the big lock; the statistics by any thread. No lock of its
  * own.
  */
+#include "migration/multifd-recv.h"
+#include "migration/multifd-send.h"
 #include "migration/ram-int.h"
+
+/* Only channels beside the stream can keep anybody waiting. */
+static void ram_interrupt(void *opaque)
+{
+    Ram *ram = opaque;
+
+    if (ram->options.multifd_send) {
+        multifd_send_interrupt(ram->options.multifd_send);
+    }
+    if (ram->options.multifd_recv) {
+        Error *err = NULL;
+
+        error_setg(&err, "multifd: the channels were told to stop");
+        multifd_recv_fail(ram->options.multifd_recv, err);
+    }
+}
 
 static const SaveVMHandlers ram_handlers = {
     .save_setup = ram_save_setup,
@@ -13,8 +31,10 @@ static const SaveVMHandlers ram_handlers = {
     .save_live_iterate = ram_save_iterate,
     .save_postcopy = ram_save_postcopy,
     .save_complete = ram_save_complete,
+    .interrupt = ram_interrupt,
     .load_setup = ram_load_setup,
     .load_state = ram_load,
+    .load_complete = ram_load_complete,
     .load_cleanup = ram_load_cleanup,
 };
 
@@ -70,13 +90,17 @@ void ram_get_stats(Ram *ram, RamStats *stats)
     LOAD_STAT(syncs);
     LOAD_STAT(postcopy_requests);
     LOAD_STAT(postcopy_bytes);
+    LOAD_STAT(multifd_bytes);
     stats->remaining_bytes = dirty_count(&ram->dirty) * GUEST_PAGE_SIZE;
 }
 
 void ram_get_load_stats(Ram *ram, uint64_t *normal_pages,
                         uint64_t *zero_pages)
 {
-    *normal_pages = __atomic_load_n(&ram->loaded_normal_pages,
-                                    __ATOMIC_RELAXED);
-    *zero_pages = __atomic_load_n(&ram->loaded_zero_pages, __ATOMIC_RELAXED);
+    *normal_pages =
+        __atomic_load_n(&ram->loaded_normal_pages, __ATOMIC_RELAXED) +
+        __atomic_load_n(&ram->multifd_normal_pages, __ATOMIC_RELAXED);
+    *zero_pages =
+        __atomic_load_n(&ram->loaded_zero_pages, __ATOMIC_RELAXED) +
+        __atomic_load_n(&ram->multifd_zero_pages, __ATOMIC_RELAXED);
 }

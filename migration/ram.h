@@ -15,6 +15,8 @@ typedef struct Ram Ram;
 struct MappedRam;
 struct Snapshot;
 struct SaveVM;
+struct MultiFDSend;
+struct MultiFDRecv;
 
 /*
  * Registers section "ram" for all migratable blocks of @vm. @clock times the
@@ -31,6 +33,9 @@ typedef struct RamOptions {
     bool mapped_ram;            /* capability mapped-ram; loading, too */
     bool snapshot;              /* saving: ram_set_snapshot() will be called */
     bool postcopy;              /* saving: what is left may go afterwards */
+    /* Where pages go through or come from (capability multifd), or NULL */
+    struct MultiFDSend *multifd_send;
+    struct MultiFDRecv *multifd_recv;
     /*
      * Loading with mapped_ram: takes the layout, which has been checked, over
      * and sees to its pages. NULL: they are loaded at once. Incoming thread,
@@ -67,6 +72,7 @@ typedef struct RamStats {
     uint64_t syncs;             /* of the dirty log; not the pass counter */
     uint64_t postcopy_requests; /* pages that the destination asked for */
     uint64_t postcopy_bytes;    /* part of sent_bytes: since it runs there */
+    uint64_t multifd_bytes;     /* of all that was sent, over its channels */
 } RamStats;
 void ram_get_stats(Ram *ram, RamStats *stats);
 

@@ -138,7 +138,7 @@ static void test_caps_while_running(void)
     g_assert_false(mig_options_set_cap_text(&o, "events", "on", true, NULL));
     g_assert_true(mig_options_set_cap_text(&o, "events", "off", true, NULL));
     g_assert_true(mig_options_set_cap_text(&o, "events", "on", false, NULL));
-    g_assert_false(mig_options_set_cap_text(&o, "multifd", "on", false,
+    g_assert_false(mig_options_set_cap_text(&o, "xbzrle", "on", false,
                                             NULL));
 }
 

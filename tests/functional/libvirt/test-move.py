@@ -173,6 +173,30 @@ class Move(moves.Move):
         wait_for(lambda: self.state(self.there, 'move') == '', 'it to be gone there')
         self.stayed(self.state(self.here, 'move'))
 
+    def test_parallel(self):
+        """Memory over several connections."""
+        observer = self.start(fill=True)
+        poll = Poll(observer)
+        self.migrate('--parallel', '--parallel-connections', '4')
+        poll.stop()
+        self.assertGreater(max(info['ram']['multifd-bytes'] for _, _, info in poll.samples
+                               if 'ram' in info), AREA_MIB * MIB)
+        self.moved()
+
+    def test_parallel_given_up(self):
+        """domjobabort while all connections are in use; then it moves."""
+        observer = self.start(**BUSY)
+        self.expected = GIVEN_UP
+        process = self.migrate_slowly(observer, '--parallel')
+        self.here.virsh('domjobabort', 'move')
+        process.communicate(timeout=60)
+        wait_for(lambda: self.state(self.there, 'move') == '', 'it to be gone there')
+        self.stayed(self.state(self.here, 'move'))
+        self.here.virsh('migrate-setspeed', 'move', 0)
+        self.here.virsh('migrate-setmaxdowntime', 'move', 20000)
+        self.migrate('--parallel', '--p2p')
+        self.moved()
+
     def test_postcopy(self):
         """A guest that does not converge runs there first, and its memory follows."""
         self.expected = NEW_STATUS
@@ -192,10 +216,10 @@ class Move(moves.Move):
     def test_refused(self):
         """What this emulator cannot do is refused before anything happens."""
         observer = self.start()
-        for options, reason in ((('--parallel',), 'multifd'),):
-            self.expected = 'capability|not supported|unsupported'
-            self.assertIn(reason, self.refused(self.here, *self.migrate_command(*options)))
-            self.stayed('running (booted)')
+        self.expected = 'capability|not supported|unsupported'
+        self.assertIn("'multifd' cannot be on together with 'postcopy-ram'",
+                      self.refused(self.here, *self.migrate_command('--parallel', '--postcopy')))
+        self.stayed('running (booted)')
         self.assertNotIn('status', observer.command('query-migrate'))
 
 
