@@ -373,6 +373,7 @@ static bool load(MigIn *in, Error **errp)
         ram.opaque = in;
     }
     ram.multifd_recv = in->multifd;
+    ram.read_threads = incoming_read_threads(in);
     vm_lock(m->vm);
     ram_set_options(m->ram, &ram);
     vm_unlock(m->vm);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "migration/multifd-file.h"
 #include "migration/ram-int.h"
 
 /*
@@ -125,8 +126,10 @@ static bool compare_run(MigStream *s, const RamBlock *rb, uint64_t offset,
     return true;
 }
 
-static bool load_run(Ram *ram, MigStream *s, const MappedBlock *mb,
-                     uint64_t first, uint64_t count, Error **errp)
+/* @readers may be NULL: then at once. */
+static bool load_run(Ram *ram, MigStream *s, MultiFDRead *readers,
+                     const MappedBlock *mb, uint64_t first, uint64_t count,
+                     Error **errp)
 {
     uint64_t offset = first * GUEST_PAGE_SIZE, len = count * GUEST_PAGE_SIZE;
     const RamBlock *rb = mb->rb;
@@ -138,6 +141,11 @@ static bool load_run(Ram *ram, MigStream *s, const MappedBlock *mb,
     }
     for (uint64_t i = 0; i < count; i++) {
         page_presence_written(ram->load_presence, rb, first + i);
+    }
+    if (readers) {
+        /* Why it could not be read is told when they end. */
+        return multifd_read_pages(readers, (RamBlock *)rb, offset, len,
+                                  mb->pages_offset + offset);
     }
     return mig_get_buffer_at(s, rb->host + offset, len,
                              mb->pages_offset + offset, errp);
@@ -154,8 +162,8 @@ static bool load_zero_run(Ram *ram, MigStream *s, const RamBlock *rb,
     return true;
 }
 
-static bool load_block(Ram *ram, MigStream *s, const MappedBlock *mb,
-                       bool mark_dirty, Error **errp)
+static bool load_block(Ram *ram, MigStream *s, MultiFDRead *readers,
+                       const MappedBlock *mb, bool mark_dirty, Error **errp)
 {
     uint64_t page = 0, end;
 
@@ -165,7 +173,7 @@ static bool load_block(Ram *ram, MigStream *s, const MappedBlock *mb,
         if (bitmap_test(mb->bitmap, page)) {
             end = bitmap_find_next_zero(mb->bitmap, mb->pages, page);
             end = MIN(end, page + READ_PAGES);
-            ok = load_run(ram, s, mb, page, end - page, errp);
+            ok = load_run(ram, s, readers, mb, page, end - page, errp);
         } else {
             end = bitmap_find_next(mb->bitmap, mb->pages, page);
             ok = load_zero_run(ram, s, mb->rb, page, end - page, errp);
@@ -181,8 +189,8 @@ static bool load_block(Ram *ram, MigStream *s, const MappedBlock *mb,
     return true;
 }
 
-bool mapped_ram_load_pages(Ram *ram, MigStream *s, bool mark_dirty,
-                           Error **errp)
+static bool load_blocks(Ram *ram, MigStream *s, MultiFDRead *readers,
+                        bool mark_dirty, Error **errp)
 {
     page_presence_forget(ram->load_presence);
     for (unsigned i = 0; i < RAM_BLOCKS_MAX; i++) {
@@ -191,9 +199,32 @@ bool mapped_ram_load_pages(Ram *ram, MigStream *s, bool mark_dirty,
         /* Somebody else takes them? But for those that are compared. */
         if (mb->rb &&
             (!ram->options.take_pages || ram_block_is_unwritable(mb->rb)) &&
-            !load_block(ram, s, mb, mark_dirty, errp)) {
+            !load_block(ram, s, readers, mb, mark_dirty, errp)) {
             return false;
         }
     }
     return true;
+}
+
+bool mapped_ram_load_pages(Ram *ram, MigStream *s, bool mark_dirty,
+                           Error **errp)
+{
+    Error *err = NULL, *why = NULL;
+    MultiFDRead *readers;
+    bool ok;
+
+    if (ram->options.read_threads == 0) {
+        return load_blocks(ram, s, NULL, mark_dirty, errp);
+    }
+    readers = multifd_read_new(ram->vm, mig_stream_channel(s),
+                               ram->options.read_threads);
+    ok = load_blocks(ram, s, readers, mark_dirty, &err);
+    if (!multifd_read_end(readers, &why)) {
+        g_clear_error(&err);
+        mig_stream_fail(s, errp, "%s", why->message);
+        g_error_free(why);
+        return false;
+    }
+    error_propagate(errp, err);
+    return ok;
 }

@@ -288,6 +288,8 @@ bool outgoing_open_multifd(MigOut *out, Error **errp);
 void outgoing_close_multifd(MigOut *out, bool ok);
 /* Waits for the main connection; channels come then, too. Incoming thread. */
 bool incoming_accept_multifd(MigIn *in, Error **errp);
+/* How many threads read pages from a file; 0: the incoming one. */
+unsigned incoming_read_threads(MigIn *in);
 /* False, and why, if a channel has failed. Incoming thread. */
 bool incoming_check_multifd(MigIn *in, Error **errp);
 void incoming_close_multifd(MigIn *in);

@@ -248,13 +248,13 @@ static gpointer accept_thread(gpointer opaque)
     MultiFDAccept *a = opaque;
     Error *err = NULL;
 
-    sort_connections(a, &err);
+    /* Why comes before the source is told by connections that end. */
+    if (!sort_connections(a, &err)) {
+        multifd_recv_fail(a->r, g_error_copy(err));
+    }
     close(a->listen_fd);
     for (unsigned i = 0; i < a->num; i++) {
         close(a->stranger[i].fd);
-    }
-    if (err) {
-        multifd_recv_fail(a->r, g_error_copy(err));
     }
     g_mutex_lock(&a->lock);
     a->error = err;

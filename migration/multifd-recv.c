@@ -207,6 +207,7 @@ bool multifd_recv_add(MultiFDRecv *r, IoChannel *ch, const MultiFDInit *init,
     g_autofree char *name = g_strdup_printf("mig/dst/recv_%u", init->id);
     RecvChannel *c = &r->channel[init->id];
     void *unpacker = NULL;
+    Error *err = NULL;
 
     if (r->config.method->recv_new &&
         !(unpacker = r->config.method->recv_new(errp))) {
@@ -216,7 +217,9 @@ bool multifd_recv_add(MultiFDRecv *r, IoChannel *ch, const MultiFDInit *init,
     g_mutex_lock(&r->lock);
     if (c->ch) {
         g_mutex_unlock(&r->lock);
-        error_setg(errp, "a second multifd channel with id %u", init->id);
+        error_setg(&err, "a second multifd channel with id %u", init->id);
+        multifd_recv_fail(r, g_error_copy(err));
+        error_propagate(errp, err);
         io_channel_unref(ch);
         if (unpacker) {
             r->config.method->recv_free(unpacker);

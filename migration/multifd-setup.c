@@ -8,6 +8,7 @@
 
 #include "io/socket.h"
 #include "migration/migration-int.h"
+#include "migration/multifd-file.h"
 #include "migration/multifd-recv.h"
 #include "migration/multifd-socket.h"
 #include "trace/trace-migration.h"
@@ -22,9 +23,15 @@ bool multifd_check_end(Migration *m, const MigEnd *end, Error **errp)
     if (!migration_cap(m, MIGRATION_CAPABILITY_MULTIFD)) {
         return true;
     }
-    if (end->ch) {
-        error_setg(errp, "capability 'multifd' is on: several connections are "
-                   "needed (tcp:HOST:PORT, unix:PATH), and '%s' is one",
+    if (migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM)) {
+        error_setg(errp, "capabilities 'multifd' and 'postcopy-ram' are on: "
+                   "pages that come when they are touched come by one thread");
+        return false;
+    }
+    if (end->ch && !migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM)) {
+        error_setg(errp, "capability 'multifd' is on: several connections "
+                   "(tcp:HOST:PORT, unix:PATH) or a file with capability "
+                   "'mapped-ram' are needed, and '%s' is one stream",
                    end->ch->name);
         return false;
     }
@@ -63,11 +70,12 @@ static void *connect_channel(MigOut *out, unsigned id, Error **errp)
 bool outgoing_open_multifd(MigOut *out, Error **errp)
 {
     Migration *m = out->m;
+    bool mapped = out->caps[MIGRATION_CAPABILITY_MAPPED_RAM];
     MultiFDSendConfig config = {
         .vm = m->vm,
         .clock = m->clock,
         .stream = out->stream,
-        .carrier = &multifd_socket_carrier,
+        .carrier = mapped ? &multifd_file_carrier : &multifd_socket_carrier,
         .detect_zero_pages = migration_param(m, MIG_PARAM_ZERO_PAGE_DETECTION)
                              == ZERO_PAGE_DETECTION_MULTIFD,
     };
@@ -79,7 +87,8 @@ bool outgoing_open_multifd(MigOut *out, Error **errp)
     config.channels = num_channels(m);
     config.states = states = g_new0(void *, config.channels);
     for (unsigned i = 0; i < config.channels; i++) {
-        states[i] = connect_channel(out, i, errp);
+        states[i] = mapped ? multifd_file_new(m->ram, out->end.ch)
+                           : connect_channel(out, i, errp);
         if (!states[i]) {
             while (i-- > 0) {
                 config.carrier->close(states[i], false, NULL);
@@ -88,7 +97,7 @@ bool outgoing_open_multifd(MigOut *out, Error **errp)
         }
     }
     out->multifd = multifd_send_new(&config);
-    trace_multifd_open(config.channels, "sockets");
+    trace_multifd_open(config.channels, mapped ? "file" : "sockets");
     return true;
 }
 
@@ -133,6 +142,13 @@ bool incoming_accept_multifd(MigIn *in, Error **errp)
     }
     multifd_recv_set_main(in->multifd, in->end.ch);
     return true;
+}
+
+unsigned incoming_read_threads(MigIn *in)
+{
+    return migration_cap(in->m, MIGRATION_CAPABILITY_MULTIFD) &&
+           migration_cap(in->m, MIGRATION_CAPABILITY_MAPPED_RAM)
+           ? num_channels(in->m) : 0;
 }
 
 bool incoming_check_multifd(MigIn *in, Error **errp)

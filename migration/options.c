@@ -32,7 +32,7 @@ const MigCapInfo mig_cap_info[MIGRATION_CAPABILITY__MAX] = {
     [MIGRATION_CAPABILITY_MAPPED_RAM] = {
         false, "give each page of memory a fixed place in a file" },
     [MIGRATION_CAPABILITY_MULTIFD] = {
-        false, "send memory over several connections" },
+        false, "send memory over several connections, or to a file by threads" },
     [MIGRATION_CAPABILITY_POSTCOPY_RAM] = {
         false, "run the guest at the destination before its memory is there" },
     [MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] = {

@@ -267,10 +267,6 @@ bool ram_save_complete(MigStream *s, void *opaque, Error **errp)
         mapped_ram_put_bitmaps(ram->save_mapped, s);
         mig_put_be64(s, RAM_SAVE_FLAG_EOS);
     }
-    if (ram->save_mapped) {
-        mapped_ram_put_bitmaps(ram->save_mapped, s);
-        mig_put_be64(s, RAM_SAVE_FLAG_EOS);
-    }
     trace_ram_save_complete(pages, ram->stats.sent_bytes - before);
     return mig_stream_check(s, errp);
 }

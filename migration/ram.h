@@ -36,6 +36,8 @@ typedef struct RamOptions {
     /* Where pages go through or come from (capability multifd), or NULL */
     struct MultiFDSend *multifd_send;
     struct MultiFDRecv *multifd_recv;
+    /* Loading with mapped_ram: how many threads read; 0: the incoming one */
+    unsigned read_threads;
     /*
      * Loading with mapped_ram: takes the layout, which has been checked, over
      * and sees to its pages. NULL: they are loaded at once. Incoming thread,
