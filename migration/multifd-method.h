@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the payload of a packet looks like: one back end a file
- * (multifd-none.c and so on). A state belongs to one channel and its thread.
+ * (multifd-none.c, multifd-zlib.c, multifd-zstd.c). A state belongs to one channel and its thread.
  */
 #ifndef GODWIT_MIGRATION_MULTIFD_METHOD_H
 #define GODWIT_MIGRATION_MULTIFD_METHOD_H
@@ -38,6 +38,15 @@ typedef struct MultiFDMethod {
 } MultiFDMethod;
 
 extern const MultiFDMethod multifd_method_none;
+extern const MultiFDMethod multifd_method_zlib;
+extern const MultiFDMethod multifd_method_zstd;
+
+/* A compressed payload has 1 to so many bytes: twice that of its pages. */
+#define MULTIFD_PAYLOAD_MAX (1024 * 1024)
+
+/* Takes a compressed payload of @bytes, a number that is checked, to @buf. */
+bool multifd_read_payload(IoChannel *ch, uint8_t buf[MULTIFD_PAYLOAD_MAX],
+                          uint32_t bytes, Error **errp);
 
 /* Pages that lie one behind the other as one entry each. Returns how many. */
 unsigned multifd_pages_to_iov(uint8_t *const *page, unsigned num,

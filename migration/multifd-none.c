@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * multifd-compression "none": pages as they are, from where they lie and to
- * where they belong. The channels' threads; no state, no lock.
+ * where they belong; and what the other methods share. The channels' threads;
+ * no state, no lock.
  */
 #include <inttypes.h>
 
@@ -76,6 +77,17 @@ static bool none_unpack(void *state, IoChannel *ch, uint32_t bytes,
         advance(&iov, &count, got);
     }
     return true;
+}
+
+bool multifd_read_payload(IoChannel *ch, uint8_t buf[MULTIFD_PAYLOAD_MAX],
+                          uint32_t bytes, Error **errp)
+{
+    if (bytes == 0 || bytes > MULTIFD_PAYLOAD_MAX) {
+        error_setg(errp, "a compressed payload of %" PRIu32 " bytes; 1 to %d "
+                   "are accepted", bytes, MULTIFD_PAYLOAD_MAX);
+        return false;
+    }
+    return io_channel_read_all(ch, buf, bytes, errp);
 }
 
 const MultiFDMethod multifd_method_none = {

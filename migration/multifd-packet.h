@@ -23,6 +23,8 @@
 #define MULTIFD_FLAG_SYNC UINT32_C(1)
 #define MULTIFD_FLAG_METHOD (UINT32_C(0x1f) << 1)
 #define MULTIFD_METHOD_NONE UINT32_C(0)
+#define MULTIFD_METHOD_ZLIB (UINT32_C(1) << 1)
+#define MULTIFD_METHOD_ZSTD (UINT32_C(2) << 1)
 
 /* How a channel introduces itself. */
 typedef struct MultiFDInit {

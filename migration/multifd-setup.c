@@ -18,6 +18,36 @@ static unsigned num_channels(Migration *m)
     return migration_param(m, MIG_PARAM_MULTIFD_CHANNELS);
 }
 
+/* The method that the settings name, and its level. */
+static const MultiFDMethod *method_of(Migration *m, int *level)
+{
+    switch (migration_param(m, MIG_PARAM_MULTIFD_COMPRESSION)) {
+    case MULTI_FD_COMPRESSION_ZLIB:
+        *level = migration_param(m, MIG_PARAM_MULTIFD_ZLIB_LEVEL);
+        return &multifd_method_zlib;
+    case MULTI_FD_COMPRESSION_ZSTD:
+        *level = migration_param(m, MIG_PARAM_MULTIFD_ZSTD_LEVEL);
+        return &multifd_method_zstd;
+    default:
+        *level = 0;
+        return &multifd_method_none;
+    }
+}
+
+static bool check_file(Migration *m, Error **errp)
+{
+    uint64_t method = migration_param(m, MIG_PARAM_MULTIFD_COMPRESSION);
+
+    if (method != MULTI_FD_COMPRESSION_NONE) {
+        error_setg(errp, "parameter 'multifd-compression' is '%s': with "
+                   "capability 'mapped-ram' a page has a place of its own "
+                   "size, and 'none' is accepted",
+                   MultiFDCompression_str(method));
+        return false;
+    }
+    return true;
+}
+
 bool multifd_check_end(Migration *m, const MigEnd *end, Error **errp)
 {
     if (!migration_cap(m, MIGRATION_CAPABILITY_MULTIFD)) {
@@ -35,7 +65,7 @@ bool multifd_check_end(Migration *m, const MigEnd *end, Error **errp)
                    end->ch->name);
         return false;
     }
-    return true;
+    return !end->ch || check_file(m, errp);
 }
 
 int multifd_backlog(Migration *m)
@@ -53,6 +83,8 @@ static void *connect_channel(MigOut *out, unsigned id, Error **errp)
     MultiFDInit init = { .id = id };
     MigEnd end = { .listen_fd = -1 };
     g_autofree char *name = g_strdup_printf("multifd channel %u", id);
+    const MultiFDMethod *method;
+    int level;
     int fd = io_socket_connect(&out->end.addr->u.socket, out->cancel_fd, errp);
 
     if (fd < 0 || !mig_end_from_fd(&end, fd, name, errp)) {
@@ -63,7 +95,8 @@ static void *connect_channel(MigOut *out, unsigned id, Error **errp)
         return NULL;
     }
     memcpy(init.uuid, m->vm->uuid, sizeof(init.uuid));
-    return multifd_socket_new(end.ch, &init, &multifd_method_none, 0,
+    method = method_of(m, &level);
+    return multifd_socket_new(end.ch, &init, method, level,
                               &out->multifd_packets, errp);
 }
 
@@ -123,12 +156,12 @@ bool incoming_accept_multifd(MigIn *in, Error **errp)
     MultiFDRecvConfig config = {
         .vm = m->vm,
         .ram = m->ram,
-        .method = &multifd_method_none,
         .channels = num_channels(m),
         .missing_ns = m->multifd_missing_ns,
     };
-    int fd = in->end.listen_fd;
+    int fd = in->end.listen_fd, level;
 
+    config.method = method_of(m, &level);
     memcpy(config.uuid, m->vm->uuid, sizeof(config.uuid));
     in->multifd = multifd_recv_new(&config);
     in->end.listen_fd = -1;

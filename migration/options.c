@@ -79,6 +79,18 @@ const MigParamInfo mig_param_info[MIG_PARAM__MAX] = {
     [MIG_PARAM_MULTIFD_CHANNELS] = {
         "multifd-channels", MIG_PARAM_NUMBER, 1, MULTIFD_CHANNELS_MAX, 2, NULL,
         false, NULL, "connections that capability multifd sends memory over" },
+    [MIG_PARAM_MULTIFD_COMPRESSION] = {
+        "multifd-compression", MIG_PARAM_ENUM, 0,
+        MULTI_FD_COMPRESSION__MAX - 1, MULTI_FD_COMPRESSION_NONE,
+        &MultiFDCompression_lookup, false, NULL,
+        "how multifd's connections carry pages" },
+    [MIG_PARAM_MULTIFD_ZLIB_LEVEL] = {
+        "multifd-zlib-level", MIG_PARAM_NUMBER, 0, 9, 1, NULL, false, NULL,
+        "multifd-compression zlib: 1 is fastest, 9 smallest, 0 as it is" },
+    [MIG_PARAM_MULTIFD_ZSTD_LEVEL] = {
+        "multifd-zstd-level", MIG_PARAM_NUMBER, 0, 20, 1, NULL, false, NULL,
+        "multifd-compression zstd: 1 is fastest, 20 smallest, 0 is zstd's own "
+        "choice" },
     [MIG_PARAM_ZERO_PAGE_DETECTION] = {
         "zero-page-detection", MIG_PARAM_ENUM, 0, ZERO_PAGE_DETECTION__MAX - 1,
         ZERO_PAGE_DETECTION_MULTIFD, &ZeroPageDetection_lookup, false, NULL,

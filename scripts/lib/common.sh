@@ -5,7 +5,7 @@
 # Debian 12's packages: to build, to test, and for the Linux guest.
 build_packages=(gcc meson ninja-build pkg-config python3 libglib2.0-dev
     libjson-c-dev libfdt-dev libslirp-dev libcap-ng-dev libseccomp-dev
-    libreadline-dev opensbi python3-docutils)
+    libreadline-dev zlib1g-dev libzstd-dev opensbi python3-docutils)
 guest_packages=(gcc-riscv64-unknown-elf cpio xz-utils gzip)
 test_packages=(clang libclang-rt-14-dev qemu-system-misc device-tree-compiler
     libvirt-daemon-system libvirt-clients)

@@ -19,6 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define A_PAGES 160
 #define CHANNELS 2
 
+/* Which of them, says a byte of the beginning that means nothing. */
+#define METHOD_AT 25
+static const MultiFDMethod *const methods[] = {
+    &multifd_method_none, &multifd_method_zlib, &multifd_method_zstd,
+};
+
 static const uint8_t uuid[16];
 static const SaveVMConfig config = { .machine = "virt" };
 static const LoadVMOps load_ops = { 0 };
@@ -78,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     RamBacking a = { .size = A_PAGES * GUEST_PAGE_SIZE, .fd = -1 };
     RamBacking b = { .size = GUEST_PAGE_SIZE, .fd = -1, .readonly = true };
     MultiFDRecvConfig recv = {
-        .method = &multifd_method_none, .channels = CHANNELS,
+        .channels = CHANNELS,
         .missing_ns = 1000000,
     };
     RamOptions options = { 0 };
@@ -89,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         !multifd_init_get(data, uuid, CHANNELS, &init, NULL)) {
         return 0;
     }
+    recv.method = methods[data[METHOD_AT] % G_N_ELEMENTS(methods)];
     recv.vm = vm_new();
     vm_lock(recv.vm);
     memory_ram_new(recv.vm->memory, "a", &a, NULL);

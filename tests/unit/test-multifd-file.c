@@ -233,6 +233,27 @@ static void test_refused_with_postcopy(void)
     side_free(dst);
 }
 
+/* A place has the size of a page. */
+static void test_refused_with_compression(void)
+{
+    Side *src = side_new_source();
+    g_autofree char *path = path_of("zlib");
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    Error *err = NULL;
+
+    set_up(src, 2);
+    src->vm->migration->options.params[MIG_PARAM_MULTIFD_COMPRESSION] =
+        MULTI_FD_COMPRESSION_ZLIB;
+    vm_lock(src->vm);
+    g_assert_false(qmp_migrate(src->vm, uri, false, NULL, false, false, false,
+                               false, &err));
+    vm_unlock(src->vm);
+    g_assert_nonnull(strstr(err->message, "'multifd-compression' is 'zlib'"));
+    g_error_free(err);
+    g_unlink(path);
+    side_free(src);
+}
+
 int main(int argc, char **argv)
 {
     int res;
@@ -251,6 +272,8 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/multifd-file/read-beyond", test_read_beyond);
     g_test_add_func("/migration/multifd-file/postcopy",
                     test_refused_with_postcopy);
+    g_test_add_func("/migration/multifd-file/compression",
+                    test_refused_with_compression);
     res = g_test_run();
     g_rmdir(dir);
     g_free(dir);

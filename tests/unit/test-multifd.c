@@ -145,6 +145,39 @@ static void test_without_return_path(void)
     side_free(src);
 }
 
+static void set_compression(Side *s, MultiFDCompression how, uint64_t level)
+{
+    uint64_t *params = s->vm->migration->options.params;
+
+    params[MIG_PARAM_MULTIFD_COMPRESSION] = how;
+    params[MIG_PARAM_MULTIFD_ZLIB_LEVEL] = MIN(level, 9);
+    params[MIG_PARAM_MULTIFD_ZSTD_LEVEL] = level;
+}
+
+static void test_compression(gconstpointer how)
+{
+    Side *src = side_new_source(), *dst = new_destination(3);
+    MigrationInfo *info;
+
+    use_multifd(src, 3);
+    set_compression(src, GPOINTER_TO_UINT(how), 3);
+    set_compression(dst, GPOINTER_TO_UINT(how), 0);
+    listen_at(dst);
+    migrate_to(src);
+    wait_both(src, dst);
+    assert_no_failure(src);
+    assert_no_failure(dst);
+    assert_guest_runs(dst);
+    assert_same_memory(src, dst);
+    info = query(src);
+    /* The guest's pages are but numbers that count up. */
+    g_assert_cmpuint(info->ram->multifd_bytes, <, RAM_BYTES / 2);
+    g_assert_cmpint(info->ram->normal, >=, (int64_t)PAGES / 4 * 3 - 64);
+    qapi_free_MigrationInfo(info);
+    side_free(dst);
+    side_free(src);
+}
+
 /* Pages become zero and something again, round after round. */
 typedef struct Toggler {
     Side *s;
@@ -289,6 +322,22 @@ static void test_one_channel_too_many(void)
 static void test_one_channel_too_few(void)
 {
     migrate_fails(2, 3, "*", "*2 of 3 multifd channels have come*");
+}
+
+static void test_other_compression(void)
+{
+    Side *src = side_new_source(), *dst = new_destination(2);
+
+    use_multifd(src, 2);
+    set_compression(src, MULTI_FD_COMPRESSION_ZSTD, 1);
+    listen_at(dst);
+    migrate_to(src);
+    wait_both(src, dst);
+    assert_error(dst, "*name compression 2; 0 is expected "
+                 "(multifd-compression must be the same*");
+    settle(src, dst);
+    side_free(dst);
+    side_free(src);
 }
 
 static void test_other_uuid(void)
@@ -453,6 +502,15 @@ int main(int argc, char **argv)
                     test_one_channel_too_many);
     g_test_add_func("/migration/multifd/disagree/one-channel-too-few",
                     test_one_channel_too_few);
+    for (unsigned i = MULTI_FD_COMPRESSION_ZLIB;
+         i < MULTI_FD_COMPRESSION__MAX; i++) {
+        g_autofree char *path = g_strdup_printf(
+            "/migration/multifd/compression/%s", MultiFDCompression_str(i));
+
+        g_test_add_data_func(path, GUINT_TO_POINTER(i), test_compression);
+    }
+    g_test_add_func("/migration/multifd/disagree/compression",
+                    test_other_compression);
     g_test_add_func("/migration/multifd/disagree/uuid", test_other_uuid);
     g_test_add_func("/migration/multifd/refused", test_refused);
     g_test_add_func("/migration/spec-8/multifd/cancel", test_cancel);
