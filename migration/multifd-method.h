@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the payload of a packet looks like: one back end a file
- * (multifd-none.c, multifd-zlib.c, multifd-zstd.c). A state belongs to one channel and its thread.
+ * (multifd-none.c, multifd-zlib.c, multifd-zstd.c). A state belongs to one
+ * channel and its thread.
  */
 #ifndef GODWIT_MIGRATION_MULTIFD_METHOD_H
 #define GODWIT_MIGRATION_MULTIFD_METHOD_H

@@ -90,8 +90,8 @@ static void *connect_channel(MigOut *out, unsigned id, Error **errp)
     if (fd < 0 || !mig_end_from_fd(&end, fd, name, errp)) {
         error_prepend(errp, "multifd channel %u of %u: ", id,
                       num_channels(m));
-        error_append(errp, "; capability 'multifd' must be on at the "
-                     "destination, too");
+        error_append(errp, "; the destination needs capability 'multifd' and "
+                     "the same multifd-channels");
         return NULL;
     }
     memcpy(init.uuid, m->vm->uuid, sizeof(init.uuid));

@@ -493,6 +493,7 @@ class Life(Migration):
         dst.assert_lives(self)
 
 
-harness.need(harness.PATTERN and os.path.exists(harness.PATTERN),
-             'no cross compiler for the pattern guest')
-harness.main()
+if __name__ == '__main__':
+    harness.need(harness.PATTERN and os.path.exists(harness.PATTERN),
+                 'no cross compiler for the pattern guest')
+    harness.main()
