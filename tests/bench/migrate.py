@@ -17,29 +17,35 @@ MIB = 1 << 20
 
 
 class Wire:
-    """A relay on loopback that takes at most so many bytes a second, with the
-    small buffers of a short line."""
+    """A relay on loopback that takes at most so many bytes a second of each of
+    so many connections, with the small buffers of a short line."""
 
-    def __init__(self, port, bytes_per_sec):
+    def __init__(self, port, bytes_per_sec, connections=1):
         self.port = port
+        self.connections = connections
         self.rate = bytes_per_sec
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 << 10)
         self.listener.bind(('127.0.0.1', 0))
-        self.listener.listen(1)
+        self.listener.listen(connections)
         threading.Thread(target=self.run, daemon=True).start()
 
     def uri(self):
         return f'tcp:127.0.0.1:{self.listener.getsockname()[1]}'
 
     def run(self):
+        for _ in range(self.connections - 1):
+            self.connect(self.listener.accept()[0])
         near = self.listener.accept()[0]
         self.listener.close()
+        self.connect(near)
+
+    def connect(self, near):
         far = socket.create_connection(('127.0.0.1', self.port))
         far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         threading.Thread(target=self.copy, args=(far, near, 0), daemon=True).start()
-        self.copy(near, far, self.rate)
+        threading.Thread(target=self.copy, args=(near, far, self.rate), daemon=True).start()
 
     @staticmethod
     def copy(source, target, rate):
@@ -80,12 +86,12 @@ class Pair:
         side.command('migrate-set-parameters', **self.parameters)
         return side
 
-    def listen(self, wire_bps=0):
+    def listen(self, wire_bps=0, connections=1):
         """A destination; its URI."""
         self.dst = self.start('dst', '-incoming', 'defer')
         self.dst.command('migrate-incoming', uri='tcp:127.0.0.1:0')
         port = int(self.dst.command('query-migrate')['socket-address'][0]['port'])
-        return Wire(port, wire_bps).uri() if wire_bps else f'tcp:127.0.0.1:{port}'
+        return Wire(port, wire_bps, connections).uri() if wire_bps else f'tcp:127.0.0.1:{port}'
 
     def complete(self, timeout=120):
         """Waits, asking seldom; what the source then says."""
@@ -101,8 +107,8 @@ class Pair:
             raise RuntimeError(f'{info}\n{self.src.output()}{self.dst.output()}')
         return info
 
-    def run(self, wire_bps=0):
-        uri = self.listen(wire_bps)
+    def run(self, wire_bps=0, connections=1):
+        uri = self.listen(wire_bps, connections)
         self.src.command('migrate', uri=uri)
         return self.complete()
 

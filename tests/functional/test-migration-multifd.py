@@ -248,7 +248,7 @@ class Disagreement(Multifd):
         """The last one is refused by its id, or because nobody listens any more."""
         self.run_failing(CAPABILITIES, CAPABILITIES,
                          'channel id 2; 0 to 1 are accepted|the stream ended|'
-                         'ended after \d+ packets',
+                         r'ended after \d+ packets',
                          {'multifd-channels': 3})
 
     def test_too_few(self):
