@@ -141,6 +141,8 @@ bool multifd_read_end(MultiFDRead *r, Error **errp)
     g_mutex_unlock(&r->lock);
     for (unsigned i = 0; i < r->threads; i++) {
         g_thread_join(r->reader[i].thread);
+    }
+    for (unsigned i = 0; i < r->threads; i++) {
         g_cond_clear(&r->reader[i].work);
     }
     if (relock) {

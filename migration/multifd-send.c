@@ -421,9 +421,11 @@ bool multifd_send_free(MultiFDSend *send, bool ok, Error **errp)
     }
     end_threads(send, "the migration has ended");
     for (unsigned i = 0; i < send->channels; i++) {
+        g_thread_join(send->ch[i].thread);
+    }
+    for (unsigned i = 0; i < send->channels; i++) {
         SendChannel *c = &send->ch[i];
 
-        g_thread_join(c->thread);
         if (!send->carrier->close(c->state, ok, ok ? errp : NULL)) {
             ok = false;
         }
