@@ -12,12 +12,12 @@
 #include "migration/ram-int.h"
 
 void multifd_loader_init(MultiFDLoader *l, const MultiFDMethod *method,
-                         void *unpacker)
+                         void *unpacker, const PagePresence *presence)
 {
     *l = (MultiFDLoader) {
         .method = method,
         .unpacker = unpacker,
-        .presence = page_presence_new(),
+        .presence = page_presence_new_shared(presence),
     };
 }
 

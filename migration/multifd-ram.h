@@ -32,9 +32,9 @@ typedef struct MultiFDLoader {
     uint8_t *compared;          /* pages that cannot be written; or NULL */
 } MultiFDLoader;
 
-/* @unpacker is the loader's from here on. */
+/* @unpacker is the loader's from here on; @presence outlives it. */
 void multifd_loader_init(MultiFDLoader *l, const MultiFDMethod *method,
-                         void *unpacker);
+                         void *unpacker, const PagePresence *presence);
 void multifd_loader_clear(MultiFDLoader *l);
 
 /*

@@ -36,6 +36,7 @@ typedef struct RecvChannel {
 struct MultiFDRecv {
     /* Constant */
     MultiFDRecvConfig config;
+    PagePresence *presence;     /* the channels share its descriptor */
 
     GMutex lock;
     GCond changed;
@@ -229,7 +230,7 @@ bool multifd_recv_add(MultiFDRecv *r, IoChannel *ch, const MultiFDInit *init,
     c->r = r;
     c->id = init->id;
     c->ch = ch;
-    multifd_loader_init(&c->loader, r->config.method, unpacker);
+    multifd_loader_init(&c->loader, r->config.method, unpacker, r->presence);
     if (r->stop) {
         io_channel_shutdown(ch, IO_SHUTDOWN_BOTH);
     }
@@ -371,6 +372,7 @@ MultiFDRecv *multifd_recv_new(const MultiFDRecvConfig *config)
     g_assert(config->channels >= 1 &&
              config->channels <= MULTIFD_CHANNELS_MAX);
     r->config = *config;
+    r->presence = page_presence_new();
     r->channel = g_new0(RecvChannel, config->channels);
     g_mutex_init(&r->lock);
     g_cond_init(&r->changed);
@@ -409,6 +411,7 @@ void multifd_recv_free(MultiFDRecv *r)
             io_channel_unref(c->ch);
         }
     }
+    page_presence_free(r->presence);
     io_channel_unref(r->main);
     g_clear_error(&r->error);
     g_cond_clear(&r->changed);

@@ -46,6 +46,7 @@ struct MultiFDSend {
     const MultiFDCarrier *carrier;
     bool detect_zero_pages;
     unsigned channels;
+    PagePresence *presence;     /* the channels share its descriptor */
 
     /* The outgoing thread */
     MultiFDBatchDone *batch_done;
@@ -369,6 +370,7 @@ MultiFDSend *multifd_send_new(const MultiFDSendConfig *config)
     send->carrier = config->carrier;
     send->detect_zero_pages = config->detect_zero_pages;
     send->channels = config->channels;
+    send->presence = page_presence_new();
     send->filling = g_new0(MultiFDBatch, 1);
     send->settled = true;
     g_mutex_init(&send->lock);
@@ -381,7 +383,7 @@ MultiFDSend *multifd_send_new(const MultiFDSendConfig *config)
         c->id = i;
         c->state = config->states[i];
         c->batch = g_new0(MultiFDBatch, 1);
-        c->presence = page_presence_new();
+        c->presence = page_presence_new_shared(send->presence);
         g_cond_init(&c->work);
         c->thread = thread_start(name, send_main, c);
     }
@@ -433,6 +435,7 @@ bool multifd_send_free(MultiFDSend *send, bool ok, Error **errp)
         g_cond_clear(&c->work);
         g_free(c->batch);
     }
+    page_presence_free(send->presence);
     g_clear_error(&send->error);
     g_cond_clear(&send->idle);
     g_mutex_clear(&send->lock);

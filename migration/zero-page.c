@@ -93,6 +93,7 @@ bool page_is_zero(const uint8_t *page)
 
 struct PagePresence {
     int pagemap;                /* -1: cannot be had; all may be there */
+    bool shared;                /* it is another's */
     const RamBlock *rb;         /* whose window is known; NULL: none */
     uint64_t window;
     uint64_t there[WINDOW_WORDS];
@@ -106,10 +107,19 @@ PagePresence *page_presence_new(void)
     return p;
 }
 
+PagePresence *page_presence_new_shared(const PagePresence *owner)
+{
+    PagePresence *p = g_new0(PagePresence, 1);
+
+    p->pagemap = owner->pagemap;
+    p->shared = true;
+    return p;
+}
+
 void page_presence_free(PagePresence *p)
 {
     if (p) {
-        if (p->pagemap >= 0) {
+        if (p->pagemap >= 0 && !p->shared) {
             close(p->pagemap);
         }
         g_free(p);

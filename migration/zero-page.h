@@ -17,6 +17,8 @@ bool page_is_zero(const uint8_t *page);
 typedef struct PagePresence PagePresence;
 
 PagePresence *page_presence_new(void);
+/* For another thread; needs no descriptor of its own: @owner outlives it. */
+PagePresence *page_presence_new_shared(const PagePresence *owner);
 void page_presence_free(PagePresence *p);
 
 /*

@@ -6,6 +6,7 @@ import importlib
 import os
 import pathlib
 import random
+import resource
 import signal
 import time
 
@@ -63,6 +64,10 @@ class Well(Multifd):
         self.run_well('tcp:127.0.0.1:0', multifd_channels=8)
 
     def test_channels(self):
+        """As few and as many as there can be, with the usual limit of descriptors."""
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, limit[1]), limit[1]))
         for channels in 1, 255:
             with self.subTest(channels=channels):
                 self.run_well(multifd_channels=channels)
