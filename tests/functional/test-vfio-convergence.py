@@ -144,7 +144,8 @@ class Case(unittest.TestCase):
                 self.assertEqual(info['status'], 'active')
                 expected = info['expected-downtime']
             info, passes = self.finish(expected)
-            self.assertLessEqual(passes, 2)
+            if harness.SLOWDOWN == 1:
+                self.assertLessEqual(passes, 2)
             self.same_device()
             switchover = info['switchover']
             measured = switchover['measured-us']
@@ -154,6 +155,8 @@ class Case(unittest.TestCase):
                 machine.close()
         print(f'error of the prediction: {[round(error, 3) for error in errors]}; after 3 s: '
               f'{[round(error, 3) for error in first_errors]}')
+        if harness.SLOWDOWN > 1:
+            return      # a sanitizer's costs come when they like
         self.assertLessEqual(sorted(errors)[len(errors) // 2], 0.10, errors)
         self.assertLessEqual(sorted(first_errors)[len(errors) // 2], 0.25, first_errors)
 

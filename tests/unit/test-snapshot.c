@@ -267,6 +267,16 @@ static void writers_stop(Writer *w)
     }
 }
 
+static bool any_has_written(Writer *w)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < WRITERS; i++) {
+        any = any || __atomic_load_n(&w[i].writes, __ATOMIC_ACQUIRE) > 0;
+    }
+    return any;
+}
+
 /* ---- tests ---- */
 
 /*
@@ -285,6 +295,10 @@ static void race(int fd, uint64_t no_features)
     writers_stop(w);
     rig_freeze(&r);
     writers_start(w, &r);
+    /* What is written before it is sent has to be put aside. */
+    while (!any_has_written(w)) {
+        g_usleep(100);
+    }
     while (rig_send(&r)) {
         g_usleep(100);
     }
