@@ -33,13 +33,16 @@ class Introspection:
         this = this or self.empty
         if isinstance(this, Builtin) and this.json == 'int':
             key = 'int'
+        elif isinstance(this, List):
+            # Lists of different integers are the same here, too.
+            key = '[' + self.ref(this.element) + ']'
         else:
             key = this.name
         if key not in self.names:
             if isinstance(this, Builtin):
                 self.names[key] = key
             elif isinstance(this, List):
-                self.names[key] = '[' + self.ref(this.element) + ']'
+                self.names[key] = key
             else:
                 self.names[key] = str(len(self.names))
             self.todo.append(this)

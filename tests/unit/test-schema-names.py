@@ -39,6 +39,7 @@ class Ours:
 
     def __init__(self, path):
         infos = Introspection(Schema(path)).infos
+        self.names = [info['name'] for info in infos]
         self.types = {info['name']: info for info in infos
                       if info['meta-type'] not in ('command', 'event')}
         self.calls = [info for info in infos
@@ -127,6 +128,9 @@ def main():
         theirs = json.load(file)
     check = Comparison()
     compared = 0
+    # A client may keep what it reads by its name, as libvirt does.
+    for name in {name for name in ours.names if ours.names.count(name) > 1}:
+        check.fault(name, 'is described more than once')
     for info in ours.calls:
         name = info['name']
         arg = ours.expand(info['arg-type'])
