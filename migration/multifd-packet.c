@@ -154,8 +154,10 @@ void multifd_head_put(uint8_t bytes[MULTIFD_HEAD_BYTES],
     }
 }
 
-static bool check_flags(uint32_t flags, uint32_t method, Error **errp)
+static bool check_flags(const MultiFDHead *head, uint32_t method,
+                        Error **errp)
 {
+    uint32_t flags = head->flags;
     uint32_t unknown = flags & ~(MULTIFD_FLAG_SYNC | MULTIFD_FLAG_METHOD);
 
     if (unknown) {
@@ -163,8 +165,8 @@ static bool check_flags(uint32_t flags, uint32_t method, Error **errp)
                    " are not known", flags, unknown);
         return false;
     }
-    /* QEMU's SYNC packets have no pages and say no method. */
-    if ((flags & MULTIFD_FLAG_METHOD) != method && flags != MULTIFD_FLAG_SYNC) {
+    /* Where there are no pages QEMU says no method. */
+    if (multifd_head_pages(head) && (flags & MULTIFD_FLAG_METHOD) != method) {
         error_setg(errp, "flags 0x%" PRIx32 " name compression %" PRIu32
                    "; %" PRIu32 " is expected (multifd-compression must be "
                    "the same on both sides)", flags,
@@ -191,11 +193,6 @@ static bool check_counts(uint32_t alloc, const MultiFDHead *head, Error **errp)
         error_setg(errp, "%" PRIu32 " zero pages beside %" PRIu32 " normal "
                    "pages in a packet for %" PRIu32, head->zero_pages,
                    head->normal_pages, alloc);
-        return false;
-    }
-    if (head->normal_pages == 0 && head->payload_bytes) {
-        error_setg(errp, "a payload of %" PRIu32 " bytes without a page; 0 is "
-                   "expected", head->payload_bytes);
         return false;
     }
     return true;
@@ -228,10 +225,14 @@ bool multifd_head_get(const uint8_t bytes[MULTIFD_HEAD_BYTES],
     head->payload_bytes = get32(bytes + HEAD_PAYLOAD_BYTES);
     head->packet_num = get64(bytes + HEAD_PACKET_NUM);
     memcpy(head->block, bytes + HEAD_BLOCK, MULTIFD_NAME_BYTES);
-    if (!check_flags(head->flags, method, errp) ||
-        !check_counts(get32(bytes + HEAD_PAGES_ALLOC), head, errp) ||
+    if (!check_counts(get32(bytes + HEAD_PAGES_ALLOC), head, errp) ||
+        !check_flags(head, method, errp) ||
         !check_name(head, errp)) {
         return false;
+    }
+    if (head->normal_pages == 0) {
+        /* QEMU may leave the number of the packet before there. */
+        head->payload_bytes = 0;
     }
     for (uint32_t i = 0; i < multifd_head_pages(head); i++) {
         head->offset[i] = get64(bytes + HEAD_OFFSETS + i * sizeof(uint64_t));

@@ -48,7 +48,7 @@ typedef struct MultiFDHead {
     uint32_t flags;
     uint32_t normal_pages;
     uint32_t zero_pages;
-    uint32_t payload_bytes;     /* next_packet_size */
+    uint32_t payload_bytes;     /* next_packet_size; 0 without normal pages */
     uint64_t packet_num;
     char block[MULTIFD_NAME_BYTES];
     /* In bytes: of the normal pages, then of the zero pages */

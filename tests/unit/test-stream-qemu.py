@@ -2,18 +2,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The stream is QEMU's: QEMU loads what we save, and we load what it saves.
 
-test-stream-qemu.py STREAM-TOOL; skipped where there is no QEMU.
+test-stream-qemu.py STREAM-TOOL MULTIFD-TOOL; skipped where there is no QEMU.
 """
 import json
 import pathlib
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
 TOOL = sys.argv.pop(1)
+MULTIFD_TOOL = sys.argv.pop(1)
 QEMU = shutil.which('qemu-system-riscv64')
 PATIENCE_S = 60
 
@@ -50,6 +54,11 @@ class Qemu:
             time.sleep(0.05)
         raise AssertionError(f'migration: {status}')
 
+    def has_compression(self, name):
+        schema = self.command('query-qmp-schema')
+        return any(name in entry.get('values', ()) and 'zlib' in entry['values']
+                   for entry in schema)
+
     def quit(self):
         self.command('quit')
         self.process.wait(PATIENCE_S)
@@ -77,6 +86,74 @@ class StreamQemu(unittest.TestCase):
                            check=True)
             self.assertEqual((folder / 'ours').read_bytes(),
                              (folder / 'again').read_bytes())
+
+    def record(self, listener, count):
+        """What comes in by so many connections; the main stream is dropped."""
+        def read(line, chunks):
+            while data := line.recv(1 << 16):
+                chunks.append(data)
+
+        lines = [(listener.accept()[0], []) for _ in range(count)]
+        readers = [threading.Thread(target=read, args=line) for line in lines]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join(PATIENCE_S)
+        for line, _ in lines:
+            line.close()
+        said = [b''.join(chunks) for _, chunks in lines]
+        return [data for data in said if data[:4] != b'QEVM']
+
+    def count_syncs(self, said):
+        """How many SYNC packets a channel has, by their heads alone."""
+        at, syncs = 64, 0
+        while at < len(said):
+            flags, _, normal, payload = struct.unpack_from('>4I', said, at + 8)
+            syncs += flags & 1
+            at += 1344 + (payload if normal else 0)
+        self.assertEqual(at, len(said))
+        return syncs
+
+    def multifd(self, how):
+        """QEMU sends by three channels; their packets hold its memory."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            subprocess.run([TOOL, 'save', folder / 'out', folder / 'ours'], check=True)
+            qemu = Qemu('-incoming', f'exec:cat {folder}/out')
+            qemu.wait_migrated()
+            if not qemu.has_compression(how):
+                qemu.quit()
+                self.skipTest(f'a QEMU without {how}')
+            qemu.command('migrate-set-capabilities',
+                         capabilities=[{'capability': 'multifd', 'state': True}])
+            qemu.command('migrate-set-parameters',
+                         **{'multifd-channels': 3, 'multifd-compression': how})
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(folder / 'socket'))
+                listener.listen(4)
+                listener.settimeout(PATIENCE_S)
+                qemu.command('migrate', uri=f'unix:{folder}/socket')
+                said = self.record(listener, 4)
+            qemu.wait_migrated()
+            qemu.quit()
+            self.assertEqual(len(said), 3)
+            files = [folder / f'channel{i}' for i in range(3)]
+            for file, data in zip(files, said):
+                file.write_bytes(data)
+            syncs = {self.count_syncs(data) for data in said}
+            self.assertEqual(len(syncs), 1)
+            subprocess.run([MULTIFD_TOOL, how, str(syncs.pop()), folder / 'again', *files],
+                           check=True)
+            self.assertEqual((folder / 'ours').read_bytes(), (folder / 'again').read_bytes())
+
+    def test_multifd(self):
+        self.multifd('none')
+
+    def test_multifd_zlib(self):
+        self.multifd('zlib')
+
+    def test_multifd_zstd(self):
+        self.multifd('zstd')
 
 
 if __name__ == '__main__':
