@@ -113,6 +113,7 @@ PostcopyIn *postcopy_in_new(MigIn *in, const PostcopyAdvise *advise,
     pc->m = m;
     pc->memory = m->vm->memory;
     pc->ram = m->ram;
+    pc->leave = m->leave;
     pc->end.listen_fd = -1;
     g_mutex_init(&pc->lock);
     g_cond_init(&pc->changed);
@@ -303,7 +304,7 @@ void postcopy_leave(uint64_t pages)
  */
 static void leave(PostcopyIn *pc)
 {
-    pc->m->leave(page_set_missing(pc->received, NULL));
+    pc->leave(page_set_missing(pc->received, NULL));
     pc->has_left = pc->stopping = true;
     g_cond_broadcast(&pc->changed);
 }
@@ -392,7 +393,10 @@ void postcopy_in_free(PostcopyIn *pc, Blocktime **blocktime)
     if (!pc) {
         return;
     }
-    ram_set_load_pages(pc->ram, NULL);
+    if (!pc->listening) {
+        /* Otherwise this is done, and the object may be gone. */
+        ram_set_load_pages(pc->ram, NULL);
+    }
     memory_set_pager(pc->memory, NULL, NULL);
     if (pc->thread) {
         g_mutex_lock(&pc->lock);

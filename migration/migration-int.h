@@ -88,6 +88,7 @@ typedef struct MigReturn {
     bool taken_over;            /* SHUT said so */
     int64_t taken_over_ns;
     MigAcks acks;               /* owed before the switchover */
+    bool answered;              /* a PONG has come: the other side is there */
     /* PINGs have numbers from 1; those behind last_pong are out */
     uint32_t last_ping, last_pong;
     MigBurst bursts[MIG_PINGS_MAX]; /* before number n: [n % MIG_PINGS_MAX];

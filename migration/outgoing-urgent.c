@@ -20,6 +20,26 @@ struct MigUrgent {
     bool stop;                  /* Migration.lock: send what is asked, end */
 };
 
+/*
+ * The first connection has been accepted: a destination without the capability
+ * does not listen any more.
+ */
+static bool wait_for_destination(MigOut *out, Error **errp)
+{
+    bool answered;
+
+    g_mutex_lock(&out->m->lock);
+    while (!out->rp.answered && !outgoing_is_stopped(out)) {
+        g_cond_wait(&out->m->changed, &out->m->lock);
+    }
+    answered = out->rp.answered;
+    g_mutex_unlock(&out->m->lock);
+    if (!answered) {
+        error_setg(errp, "the destination did not answer");
+    }
+    return answered;
+}
+
 bool outgoing_urgent_open(MigOut *out, Error **errp)
 {
     MigUrgent *u;
@@ -29,7 +49,8 @@ bool outgoing_urgent_open(MigOut *out, Error **errp)
     if (!out->caps[MIGRATION_CAPABILITY_POSTCOPY_PREEMPT]) {
         return true;
     }
-    ok = mig_transport_socket.connect(&end, out->cancel_fd, errp);
+    ok = wait_for_destination(out, errp) &&
+         mig_transport_socket.connect(&end, out->cancel_fd, errp);
     end.addr = NULL;
     if (!ok) {
         error_prepend(errp, "opening the channel for urgent pages (capability "

@@ -86,11 +86,14 @@ bool page_set_test_and_add(PageSet *set, const RamBlock *rb, uint64_t offset)
 
 uint64_t page_set_missing(const PageSet *set, const RamBlock *rb)
 {
-    uint64_t missing = 0;
+    uint64_t missing = rb ? pages_of(rb) : 0;
     RamBlock *each;
 
     if (rb) {
-        return pages_of(rb) - bitmap_count(set->map[rb->index], pages_of(rb));
+        for (uint64_t i = 0; i < bitmap_words(pages_of(rb)); i++) {
+            missing -= __builtin_popcountll(page_set_word(set, rb, i));
+        }
+        return missing;
     }
     for (unsigned i = 0; (each = memory_ram_by_index(set->memory, i)); i++) {
         if (set->map[i]) {

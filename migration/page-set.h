@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A set of pages of guest memory, a bit for each of 4096 bytes. Bits are set
- * and read by any thread (atomics); clearing and counting have one that nobody
- * races with, unless said otherwise.
+ * A set of pages of guest memory, a bit for each of 4096 bytes. Bits are set,
+ * read and counted by any thread (atomics); page_set_remove() and
+ * page_set_next_run() have to be kept apart from those who set.
  */
 #ifndef GODWIT_MIGRATION_PAGE_SET_H
 #define GODWIT_MIGRATION_PAGE_SET_H
@@ -25,7 +25,7 @@ bool page_set_has(const PageSet *set, const RamBlock *rb, uint64_t offset);
 /* Adds one page; whether it was in already. Any number of threads. */
 bool page_set_test_and_add(PageSet *set, const RamBlock *rb, uint64_t offset);
 
-/* Pages that are not in it; of all blocks if @rb is NULL. */
+/* Pages that are not in it, while others set; of all blocks if @rb is NULL. */
 uint64_t page_set_missing(const PageSet *set, const RamBlock *rb);
 
 /*

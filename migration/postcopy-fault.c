@@ -24,22 +24,20 @@ static bool on_fault(void *opaque, Uffd *u, const UffdFault *fault,
 {
     PostcopyIn *pc = opaque;
     const RamBlock *rb = fault->rb;
-    bool news;
+    bool here, news;
 
-    if (page_set_has(pc->received, rb, fault->offset)) {
-        /* In place by now; or zero, of which nothing was placed. */
-        return uffd_zero(u, rb, fault->offset, rb->page_size, errp);
-    }
     g_mutex_lock(&pc->send_lock);
-    news = !page_set_test_and_add(pc->asked, rb, fault->offset);
-    trace_postcopy_ask(rb->id, fault->offset, pc->asks);
+    here = page_set_has(pc->received, rb, fault->offset);
+    news = !here && !page_set_test_and_add(pc->asked, rb, fault->offset);
+    trace_postcopy_ask(rb->id, fault->offset, news, pc->asks);
     if (news && pc->asks && !ask(pc, rb, fault->offset, NULL)) {
         /* Whoever reads from it finds out, and it is asked for again. */
         io_channel_shutdown(pc->ch, IO_SHUTDOWN_BOTH);
         pc->asks = false;
     }
     g_mutex_unlock(&pc->send_lock);
-    return true;
+    /* In place by now; or zero, of which nothing was placed. */
+    return !here || uffd_zero(u, rb, fault->offset, rb->page_size, errp);
 }
 
 static void on_failed(void *opaque, Uffd *u, Error *err)

@@ -33,11 +33,12 @@ typedef struct PostcopyPages {
 } PostcopyPages;
 
 struct PostcopyIn {
-    /* Constant once listening */
+    /* Constant once listening; the first three may be gone once ending */
     MigIn *in;
     Migration *m;
-    Memory *memory;
     Ram *ram;
+    Memory *memory;
+    void (*leave)(uint64_t pages);      /* Migration.leave */
     PageSet *received;          /* pages that are here; shared with Ram */
     PageSet *asked;             /* first pages of those that were touched */
     Uffd *uffd;                 /* NULL: not listening */

@@ -63,7 +63,7 @@ static uint8_t *next_part(PostcopyIn *pc, PostcopyPages *p, MigStream *s,
 static bool load_page(PostcopyIn *pc, PostcopyPages *p, MigStream *s,
                       uint64_t offset, uint64_t flags, Error **errp)
 {
-    const RamBlock *rb = ram_load_block_of(pc->ram, s, offset, flags,
+    const RamBlock *rb = ram_load_block_of(pc->memory, s, offset, flags,
                                            &p->place, errp);
     uint8_t *to = rb ? next_part(pc, p, s, rb, offset, errp) : NULL;
 

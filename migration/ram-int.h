@@ -122,9 +122,9 @@ bool ram_load_zero(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t offset,
  * The block of a page at @offset with @flags: named in the stream now, or the
  * one of *place. Checked; NULL: an error.
  */
-const RamBlock *ram_load_block_of(Ram *ram, MigStream *s, uint64_t offset,
-                                  uint64_t flags, RamPlace *place,
-                                  Error **errp);
+const RamBlock *ram_load_block_of(Memory *memory, MigStream *s,
+                                  uint64_t offset, uint64_t flags,
+                                  RamPlace *place, Error **errp);
 /* The fill byte of a page of zeros. */
 bool ram_load_fill(MigStream *s, const RamBlock *rb, Error **errp);
 bool ram_block_is_unwritable(const RamBlock *rb);

@@ -53,7 +53,7 @@ void ram_load_cleanup(void *opaque)
 /* ---- the list of blocks ---- */
 
 /* The block that the stream names next. */
-static const RamBlock *get_block(Ram *ram, MigStream *s, Error **errp)
+static const RamBlock *get_block(Memory *memory, MigStream *s, Error **errp)
 {
     char id[MIG_COUNTED_STRING_SIZE];
     const RamBlock *rb;
@@ -61,7 +61,7 @@ static const RamBlock *get_block(Ram *ram, MigStream *s, Error **errp)
     if (!mig_get_counted_string(s, id, errp)) {
         return NULL;
     }
-    rb = memory_ram_by_id(ram->vm->memory, id);
+    rb = memory_ram_by_id(memory, id);
     if (!rb || !rb->migratable) {
         g_autofree char *text = g_strescape(id, NULL);
 
@@ -96,7 +96,7 @@ static bool check_page_size(MigStream *s, const RamBlock *rb, Error **errp)
 static bool load_block_entry(Ram *ram, MigStream *s, uint64_t *left,
                              Error **errp)
 {
-    const RamBlock *rb = get_block(ram, s, errp);
+    const RamBlock *rb = get_block(ram->vm->memory, s, errp);
     uint64_t size;
 
     if (!rb || !mig_get_be64(s, &size, errp)) {
@@ -244,23 +244,28 @@ static bool load_normal_page(Ram *ram, MigStream *s, const RamBlock *rb,
     return mig_get_buffer(s, rb->host + offset, GUEST_PAGE_SIZE, errp);
 }
 
-const RamBlock *ram_load_block_of(Ram *ram, MigStream *s, uint64_t offset,
-                                  uint64_t flags, RamPlace *place,
-                                  Error **errp)
+static bool may_come(Ram *ram, MigStream *s, Error **errp)
 {
-    const RamBlock *rb = place->rb;
-
     if (!ram->blocks_listed) {
         mig_stream_fail(s, errp, "a page before the list of RAM blocks");
-        return NULL;
+        return false;
     }
     if (ram->options.mapped_ram) {
         mig_stream_fail(s, errp, "a page in the stream, where capability "
                         "'mapped-ram' has its place outside");
-        return NULL;
+        return false;
     }
+    return true;
+}
+
+const RamBlock *ram_load_block_of(Memory *memory, MigStream *s,
+                                  uint64_t offset, uint64_t flags,
+                                  RamPlace *place, Error **errp)
+{
+    const RamBlock *rb = place->rb;
+
     if (!(flags & RAM_SAVE_FLAG_CONTINUE)) {
-        rb = get_block(ram, s, errp);
+        rb = get_block(memory, s, errp);
         if (!rb) {
             return NULL;
         }
@@ -282,10 +287,14 @@ const RamBlock *ram_load_block_of(Ram *ram, MigStream *s, uint64_t offset,
 static bool load_page(Ram *ram, MigStream *s, uint64_t offset, uint64_t flags,
                       bool mark_dirty, Error **errp)
 {
-    const RamBlock *rb = ram_load_block_of(ram, s, offset, flags,
-                                           &ram->load_place, errp);
+    const RamBlock *rb;
     bool ok;
 
+    if (!may_come(ram, s, errp)) {
+        return false;
+    }
+    rb = ram_load_block_of(ram->vm->memory, s, offset, flags,
+                           &ram->load_place, errp);
     if (!rb) {
         return false;
     }

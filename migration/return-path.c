@@ -22,6 +22,7 @@ static void handle_pong(MigOut *out, uint32_t value, int64_t now)
     MigReturn *rp = &out->rp;
     uint32_t out_before = rp->last_ping - rp->last_pong;
 
+    rp->answered = true;
     if (value == MIG_PING_MODULES) {
         rp->modules_loaded_ns = now;
     } else if (value == MIG_PING_STATES) {

@@ -328,6 +328,16 @@ class Broken(Postcopy):
             self.assertIn('error-desc', info)
             self.end(target)
 
+    def test_told_to_end(self):
+        """SIGTERM at the destination while pages come: they do until it has ended."""
+        for _ in range(3):
+            source, target, _ = self.begin()
+            time.sleep(self.chance.uniform(0, 0.1))
+            self.end(target)
+            info = source.wait_migration('postcopy-paused', 'completed')
+            self.assertNotEqual(source.command('query-status')['status'], 'running', info)
+            self.end(source)
+
     def end(self, machine):
         """SIGTERM, and it ends well and soon."""
         machine.process.send_signal(signal.SIGTERM)

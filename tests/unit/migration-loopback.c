@@ -44,6 +44,7 @@ static gpointer guest_main(gpointer opaque)
     g_mutex_lock(&s->lock);
     while (!s->quit) {
         uint64_t page, val;
+        unsigned sleep_us;
 
         if (!s->runs) {
             g_cond_wait(&s->changed, &s->lock);
@@ -54,8 +55,9 @@ static gpointer guest_main(gpointer opaque)
         g_mutex_unlock(&s->lock);
         memory_ld64(s->vm->memory, page * GUEST_PAGE_SIZE, &val);
         memory_st64(s->vm->memory, page * GUEST_PAGE_SIZE, val + 1);
-        if (s->sleep_us) {
-            g_usleep(s->sleep_us);
+        sleep_us = __atomic_load_n(&s->sleep_us, __ATOMIC_RELAXED);
+        if (sleep_us) {
+            g_usleep(sleep_us);
         }
         g_mutex_lock(&s->lock);
         s->in_store = false;

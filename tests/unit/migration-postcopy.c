@@ -28,10 +28,24 @@ void pair_set_param(Side *s, MigParam param, uint64_t val)
     vm_unlock(s->vm);
 }
 
+/* However long it takes until postcopy is started, it is not over before. */
+static void hold_back(Side *src)
+{
+    pair_set_param(src, MIG_PARAM_MAX_BANDWIDTH, 4 * MIB);
+    pair_set_param(src, MIG_PARAM_DOWNTIME_LIMIT, 0);
+}
+
+void pair_set_area(Side *s, unsigned pages)
+{
+    g_mutex_lock(&s->lock);
+    s->area_pages = pages;
+    g_mutex_unlock(&s->lock);
+}
+
 static void add_destination(Pair *pair)
 {
     pair->dst = side_new_destination();
-    pair->dst->area_pages = PAGES;
+    pair_set_area(pair->dst, PAGES);
     pair_set_cap(pair->dst, MIGRATION_CAPABILITY_POSTCOPY_RAM, true);
 }
 
@@ -67,9 +81,9 @@ void pair_begin(Pair *pair)
     *pair = (Pair) { .preempt = pair->preempt };
     pair->fds[0] = pair->fds[1] = -1;
     pair->src = side_new_source();
-    pair->src->area_pages = PAGES;
+    pair_set_area(pair->src, PAGES);
     pair_set_cap(pair->src, MIGRATION_CAPABILITY_POSTCOPY_RAM, true);
-    pair_set_param(pair->src, MIG_PARAM_MAX_BANDWIDTH, 4 * MIB);
+    hold_back(pair->src);
     add_destination(pair);
 }
 
@@ -112,6 +126,7 @@ void pair_start_postcopy(Pair *pair)
     vm_lock(pair->src->vm);
     g_assert_true(qmp_migrate_start_postcopy(pair->src->vm, NULL));
     vm_unlock(pair->src->vm);
+    pair_set_param(pair->src, MIG_PARAM_DOWNTIME_LIMIT, 2000);
 }
 
 void pair_to_postcopy(Pair *pair)
@@ -208,6 +223,6 @@ void pair_next(Pair *pair)
     vm_lock(pair->src->vm);
     vm_start(pair->src->vm);
     vm_unlock(pair->src->vm);
-    pair_set_param(pair->src, MIG_PARAM_MAX_BANDWIDTH, 4 * MIB);
+    hold_back(pair->src);
     add_destination(pair);
 }

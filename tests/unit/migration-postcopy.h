@@ -27,6 +27,9 @@ void pair_end(Pair *pair);
 void pair_set_cap(Side *s, MigrationCapability cap, bool on);
 void pair_set_param(Side *s, MigParam param, uint64_t val);
 
+/* Which pages it writes to. */
+void pair_set_area(Side *s, unsigned pages);
+
 /* The migration has begun. */
 void pair_start(Pair *pair);
 void pair_start_postcopy(Pair *pair);

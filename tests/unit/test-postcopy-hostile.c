@@ -98,8 +98,8 @@ static void test_case(gconstpointer data)
     IoChannel *end;
     int fds[2];
 
-    dst->area_pages = 1;
-    dst->sleep_us = 1000;
+    pair_set_area(dst, 1);
+    __atomic_store_n(&dst->sleep_us, 1000, __ATOMIC_RELAXED);
     dst->vm->migration->leave = do_not_leave;
     pair_set_cap(dst, MIGRATION_CAPABILITY_POSTCOPY_RAM, true);
     c->build(first, second, PAGES);

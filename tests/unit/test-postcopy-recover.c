@@ -230,7 +230,7 @@ static void break_at_switchover(unsigned *failed)
     Pair pair = { 0 };
 
     pair_begin(&pair);
-    pair.src->area_pages = 8;
+    pair_set_area(pair.src, 8);
     pair_set_param(pair.src, MIG_PARAM_MAX_BANDWIDTH, 0);
     pair_set_param(pair.src, MIG_PARAM_DOWNTIME_LIMIT, 0);
     make_pair(ends);
@@ -247,10 +247,10 @@ static void break_at_switchover(unsigned *failed)
     cut.offset = io_filter_fault_passed(filter, IO_SHUTDOWN_WRITE) +
                  g_random_int_range(0, 80000);
     io_filter_fault_set(filter, none, cut);
-    pair_set_param(pair.src, MIG_PARAM_DOWNTIME_LIMIT, 300);
     vm_lock(pair.src->vm);
     qmp_migrate_start_postcopy(pair.src->vm, NULL);
     vm_unlock(pair.src->vm);
+    pair_set_param(pair.src, MIG_PARAM_DOWNTIME_LIMIT, 2000);
     while (out_status(pair.src) != MIGRATION_STATUS_FAILED &&
            out_status(pair.src) != MIGRATION_STATUS_COMPLETED &&
            out_status(pair.src) != MIGRATION_STATUS_POSTCOPY_PAUSED) {

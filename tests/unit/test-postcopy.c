@@ -82,6 +82,7 @@ static void test_not_started(void)
 
     pair_begin(&pair);
     pair_set_param(pair.src, MIG_PARAM_MAX_BANDWIDTH, 0);
+    pair_set_param(pair.src, MIG_PARAM_DOWNTIME_LIMIT, 2000);
     pair_start(&pair);
     wait_status(out_status, pair.src, MIGRATION_STATUS_COMPLETED,
                 MIGRATION_STATUS_FAILED);
@@ -109,9 +110,8 @@ static void test_waiting_is_quiet(void)
     int64_t before, at_start, after;
 
     pair_begin(&pair);
-    pair.src->area_pages = 8;
-    /* Never: it would have to stand still for less than no time. */
-    pair_set_param(pair.src, MIG_PARAM_DOWNTIME_LIMIT, 0);
+    pair_set_area(pair.src, 8);
+    /* Its limit is 0: it would have to stand still for no time. */
     pair_set_param(pair.src, MIG_PARAM_MAX_BANDWIDTH, 0);
     pair_start(&pair);
     g_usleep(300000);
@@ -125,7 +125,6 @@ static void test_waiting_is_quiet(void)
     /* A second has room for 20 waits of 50 ms. */
     g_assert_cmpint(at_start - before, <=, 22);
 
-    pair_set_param(pair.src, MIG_PARAM_DOWNTIME_LIMIT, 300);
     pair_start_postcopy(&pair);
     wait_status(out_status, pair.src, MIGRATION_STATUS_COMPLETED,
                 MIGRATION_STATUS_FAILED);
@@ -145,7 +144,8 @@ static void test_rate_limit(void)
     int64_t start;
 
     pair_begin(&pair);
-    pair.src->sleep_us = pair.dst->sleep_us = 1000;
+    __atomic_store_n(&pair.src->sleep_us, 1000, __ATOMIC_RELAXED);
+    __atomic_store_n(&pair.dst->sleep_us, 1000, __ATOMIC_RELAXED);
     pair_set_param(pair.src, MIG_PARAM_MAX_POSTCOPY_BANDWIDTH, 8 * MIB);
     pair_to_postcopy(&pair);
     start = g_get_monotonic_time();
@@ -224,13 +224,11 @@ static void test_preempt_off_at_destination(void)
     }
     vm_unlock(pair.src->vm);
     qapi_free_MigrationInfo(info);
-    g_usleep(50000);
-    vm_lock(pair.src->vm);
-    qmp_migrate_start_postcopy(pair.src->vm, NULL);
-    vm_unlock(pair.src->vm);
+    /* It does not even become active. */
     wait_status(out_status, pair.src, MIGRATION_STATUS_FAILED,
-                MIGRATION_STATUS_POSTCOPY_ACTIVE);
+                MIGRATION_STATUS_ACTIVE);
     info = query(pair.src);
+    g_assert_nonnull(info->error_desc);
     g_assert_nonnull(strstr(info->error_desc, "'postcopy-preempt'"));
     qapi_free_MigrationInfo(info);
     assert_guest_runs(pair.src);
