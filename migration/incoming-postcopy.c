@@ -4,11 +4,8 @@
  * the switchover, the rest is touched or comes by itself afterwards, over one
  * connection after the other if need be.
  *
- * Threads: the incoming one, until the guest runs; the listening one, which
- * reads the connection from LISTEN on and waits for another one when it breaks;
- * the fault thread; the monitor, for migrate-recover and migrate-pause, also
- * out of band: the main loop may be waiting for a page itself. Locks:
- * postcopy-int.h.
+ * Entered by the incoming thread, until the guest runs and at the end; what
+ * the listening thread does is in postcopy-listen.c. Locks: postcopy-int.h.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +13,6 @@
 #include <unistd.h>
 
 #include "migration/postcopy-int.h"
-#include "io/socket.h"
 #include "system/cpu.h"
 #include "trace/trace-migration.h"
 #include "util/log.h"
@@ -202,17 +198,6 @@ static bool set_up_faults(PostcopyIn *pc, Error **errp)
     return true;
 }
 
-static gpointer listen_main(gpointer opaque);
-
-/* What is asked for comes behind what is under way, if it comes the same way. */
-static void limit_queue(PostcopyIn *pc, IoChannel *ch)
-{
-    if (io_channel_fd(ch) >= 0 &&
-        !migration_cap(pc->m, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT)) {
-        io_socket_limit_queue(io_channel_fd(ch), POSTCOPY_QUEUE_BYTES);
-    }
-}
-
 bool postcopy_in_listen(PostcopyIn *pc, MigStream *stream, IoChannel *ch,
                         uint32_t stream_id, Error **errp)
 {
@@ -232,10 +217,10 @@ bool postcopy_in_listen(PostcopyIn *pc, MigStream *stream, IoChannel *ch,
     if (!postcopy_start_asking(pc, errp)) {
         return false;
     }
-    limit_queue(pc, ch);
+    postcopy_limit_queue(pc, ch);
     pc->up = true;
     postcopy_urgent_start(pc);
-    pc->thread = thread_start("mig/dst/listen", listen_main, pc);
+    pc->thread = thread_start("mig/dst/listen", postcopy_listen_main, pc);
     __atomic_store_n(&pc->listening, true, __ATOMIC_RELEASE);
     return true;
 }
@@ -298,11 +283,7 @@ void postcopy_leave(uint64_t pages)
     _exit(0);
 }
 
-/*
- * Harts and devices that wait for a page cannot be stopped, and nothing may be
- * made of what is not there: the guest ends here and now. Lock held.
- */
-static void leave(PostcopyIn *pc)
+void postcopy_in_leave(PostcopyIn *pc)
 {
     pc->leave(page_set_missing(pc->received, NULL));
     pc->has_left = pc->stopping = true;
@@ -319,7 +300,7 @@ bool postcopy_in_has_left(PostcopyIn *pc)
     return has_left;
 }
 
-static bool is_stopping(PostcopyIn *pc)
+bool postcopy_in_is_stopping(PostcopyIn *pc)
 {
     bool stopping;
 
@@ -379,7 +360,7 @@ void postcopy_in_stop(PostcopyIn *pc)
 {
     g_mutex_lock(&pc->lock);
     if (!pc->up && !pc->finished) {
-        leave(pc);
+        postcopy_in_leave(pc);
     }
     pc->ending = true;
     g_cond_broadcast(&pc->changed);
@@ -426,185 +407,4 @@ void postcopy_in_get_stats(PostcopyIn *pc, PostcopyInStats *stats)
     if (pc->uffd) {
         uffd_get_stats(pc->uffd, &stats->faults);
     }
-}
-
-/* ---- connections ---- */
-
-bool postcopy_in_resumed(PostcopyIn *pc, Error **errp)
-{
-    Migration *m = pc->m;
-
-    g_mutex_lock(&pc->lock);
-    if (pc->up) {
-        g_mutex_unlock(&pc->lock);
-        error_setg(errp, "postcopy-resume on a connection that is well");
-        return false;
-    }
-    g_mutex_unlock(&pc->lock);
-    if (!postcopy_start_asking(pc, errp) ||
-        !postcopy_in_send(pc, MIG_RP_MSG_RESUME_ACK,
-                          POSTCOPY_RESUME_ACK_VALUE, errp)) {
-        return false;
-    }
-    g_mutex_lock(&m->lock);
-    g_clear_pointer(&pc->in->error, g_free);
-    g_mutex_unlock(&m->lock);
-    migration_set(m, &m->in_status, MIGRATION_STATUS_POSTCOPY_RECOVER,
-                  MIGRATION_STATUS_POSTCOPY_ACTIVE);
-    trace_postcopy_recovered(page_set_missing(pc->received, NULL));
-    g_mutex_lock(&pc->lock);
-    pc->up = true;
-    g_mutex_unlock(&pc->lock);
-    return true;
-}
-
-/* Takes @err, which is why. */
-static void drop_connection(PostcopyIn *pc, Error *err)
-{
-    Migration *m = pc->m;
-
-    g_mutex_lock(&m->lock);
-    if (pc->in->ch) {
-        io_channel_shutdown(pc->in->ch, IO_SHUTDOWN_BOTH);
-    }
-    pc->in->ch = NULL;
-    g_free(pc->in->error);
-    pc->in->error = g_strdup(pc->in->pause_asked ? "paused by migrate-pause"
-                                                 : err->message);
-    pc->in->pause_asked = false;
-    g_mutex_unlock(&m->lock);
-    g_error_free(err);
-    postcopy_urgent_stop(pc);
-    postcopy_set_channel(pc, NULL);
-    g_clear_pointer(&pc->stream, mig_stream_free);
-    mig_end_clear(&pc->end);
-    migration_set_any(m, &m->in_status, MIGRATION_STATUS_POSTCOPY_PAUSED);
-}
-
-/* Takes what the next migrate-recover brings. */
-static void wait_for_recover(PostcopyIn *pc)
-{
-    MigIn *in = pc->in;
-    uint64_t count;
-
-    g_mutex_lock(&pc->m->lock);
-    while (!in->recover_asked && !is_stopping(pc)) {
-        g_cond_wait(&pc->m->changed, &pc->m->lock);
-    }
-    in->accepts = in->recover_asked;
-    in->recover_asked = false;
-    if (read(pc->recover_fd, &count, sizeof(count)) < 0) {
-        g_assert(errno == EAGAIN);
-    }
-    pc->end = in->recover_end;
-    in->recover_end = (MigEnd) { .listen_fd = -1 };
-    g_mutex_unlock(&pc->m->lock);
-}
-
-/* By which migrate-recover wants it: waits for one, then for the source. */
-static void wait_for_connection(PostcopyIn *pc)
-{
-    Migration *m = pc->m;
-
-    while (!pc->end.ch && !is_stopping(pc)) {
-        Error *err = NULL;
-
-        wait_for_recover(pc);
-        if (!pc->end.ch && pc->end.listen_fd >= 0 &&
-            !mig_transport_socket.accept(&pc->end, pc->recover_fd, &err)) {
-            trace_postcopy_broken(err->message, true);
-            g_clear_error(&err);
-            mig_end_clear(&pc->end);
-        }
-        g_mutex_lock(&m->lock);
-        pc->in->accepts = false;
-        g_cond_broadcast(&m->changed);
-        g_mutex_unlock(&m->lock);
-    }
-}
-
-static void take_connection(PostcopyIn *pc)
-{
-    Migration *m = pc->m;
-
-    pc->stream = mig_stream_new_input(pc->end.ch);
-    postcopy_set_channel(pc, pc->end.ch);
-    limit_queue(pc, pc->end.ch);
-    g_mutex_lock(&m->lock);
-    pc->in->ch = pc->end.ch;
-    g_mutex_unlock(&m->lock);
-    postcopy_urgent_start(pc);
-    migration_set_any(m, &m->in_status, MIGRATION_STATUS_POSTCOPY_RECOVER);
-}
-
-/* Takes @err. Whether there is another connection to read from. */
-static bool go_on(PostcopyIn *pc, Error *err)
-{
-    bool committed, stopping;
-
-    g_mutex_lock(&pc->lock);
-    committed = pc->committed;
-    if (!committed && !pc->error) {
-        pc->error = g_error_copy(err);
-    }
-    pc->up = false;
-    if (committed && pc->ending && !pc->stopping) {
-        leave(pc);
-    }
-    stopping = pc->stopping;
-    g_mutex_unlock(&pc->lock);
-    trace_postcopy_broken(err->message, committed);
-    if (stopping || !committed) {
-        g_error_free(err);
-        /* The load, which may be waiting for a page, ends with that error. */
-        uffd_release(pc->uffd);
-        return false;
-    }
-    drop_connection(pc, err);
-    wait_for_connection(pc);
-    if (is_stopping(pc)) {
-        uffd_release(pc->uffd);
-        return false;
-    }
-    take_connection(pc);
-    return true;
-}
-
-/* The source has nothing more. Says so when it knows that the guest is here. */
-static bool finish(PostcopyIn *pc, Error **errp)
-{
-    bool committed;
-
-    g_mutex_lock(&pc->lock);
-    while (!pc->committed && !pc->stopping) {
-        g_cond_wait(&pc->changed, &pc->lock);
-    }
-    committed = pc->committed;
-    g_mutex_unlock(&pc->lock);
-    if (!committed) {
-        error_setg(errp, "given up before the guest was taken over");
-        return false;
-    }
-    /* A source that does not hear it may ask once more, and hear it then. */
-    if (!postcopy_in_send(pc, MIG_RP_MSG_SHUT, 0, errp)) {
-        return false;
-    }
-    g_mutex_lock(&pc->lock);
-    pc->finished = true;
-    g_cond_broadcast(&pc->changed);
-    g_mutex_unlock(&pc->lock);
-    return true;
-}
-
-static gpointer listen_main(gpointer opaque)
-{
-    PostcopyIn *pc = opaque;
-    Error *err = NULL;
-
-    while (!postcopy_load(pc, &err) || !finish(pc, &err)) {
-        if (!go_on(pc, g_steal_pointer(&err))) {
-            return NULL;
-        }
-    }
-    return NULL;
 }

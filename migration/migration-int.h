@@ -385,6 +385,9 @@ bool incoming_start(Migration *m, MigEnd *end, bool exit_on_error,
 void incoming_cancel(MigIn *in);
 void incoming_join(MigIn *in);
 void incoming_free(MigIn *in);          /* joined */
+
+/* ---- postcopy-listen.c ---- */
+
 /* migrate-pause. Any thread. False, and no error: this side is not in it. */
 bool incoming_pause(Migration *m);
 /* Nobody is waited for any more at an address of before. Any thread. */

@@ -119,9 +119,23 @@ bool postcopy_start_asking(PostcopyIn *pc, Error **errp);
 
 /* ---- incoming-postcopy.c ---- */
 
-/* The source has taken the migration up again. Listening thread. */
-bool postcopy_in_resumed(PostcopyIn *pc, Error **errp);
+/*
+ * Harts and devices that wait for a page cannot be stopped, and nothing may be
+ * made of what is not there: the guest ends here and now. Lock held.
+ */
+void postcopy_in_leave(PostcopyIn *pc);
 /* A page cannot be had. Takes @err. Any thread. */
 void postcopy_in_lost(PostcopyIn *pc, Error *err);
+/* It is being freed, or has left. */
+bool postcopy_in_is_stopping(PostcopyIn *pc);
+
+/* ---- postcopy-listen.c ---- */
+
+gpointer postcopy_listen_main(gpointer opaque);
+/* What is asked for comes behind what is under way, if it comes the same way. */
+void postcopy_limit_queue(PostcopyIn *pc, IoChannel *ch);
+
+/* The source has taken the migration up again. Listening thread. */
+bool postcopy_in_resumed(PostcopyIn *pc, Error **errp);
 
 #endif
