@@ -357,7 +357,8 @@ class Failure(Background):
     def test_refusals(self):
         """Before anything is opened, and with the reason."""
         src = self.source(caps=MAPPED)
-        for other in ('auto-converge', 'return-path', 'pause-before-switchover', 'postcopy-ram'):
+        for other in ('auto-converge', 'return-path', 'pause-before-switchover', 'multifd',
+                      'postcopy-ram'):
             with self.assertRaisesRegex(harness.QmpError, f"'{CAP}' cannot be on together with "
                                         f"'{other}'"):
                 src.set_caps(other)
