@@ -45,14 +45,15 @@ static void sim_query(void *opaque, bool exact, GArray *modules)
     sim->last_query_exact = exact;
     for (unsigned i = 0; i < sim->num_modules; i++) {
         SimModule *m = &sim->modules[i];
-        SaveVMModule out = { .idstr = m->id };
+        SaveVMModule out = { .idstr = m->id, .postcopy = m->postcopy };
 
         *(exact ? &m->exact_queries : &m->fast_queries) += 1;
         if (exact) {
             sync_module(sim, m);
         }
         out.pending = m->lies ? m->claim : (MigPendingData) {
-            .precopy_bytes = m->dirty_bytes,
+            .precopy_bytes = m->postcopy ? 0 : m->dirty_bytes,
+            .postcopy_bytes = m->postcopy ? m->dirty_bytes : 0,
             .stopcopy_bytes = m->stopcopy_bytes,
         };
         out.iterate_ns = sim->busy_ns;

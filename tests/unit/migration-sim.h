@@ -27,6 +27,7 @@ typedef struct SimModule {
     uint64_t stopcopy_bytes;
     uint64_t produce_bps;       /* 0: as fast as the wire */
     int64_t sync_ns;            /* what an exact query costs */
+    bool postcopy;              /* what is dirty may go after the switchover */
     bool lies;                  /* reports claim_*, sends nothing */
     MigPendingData claim;
     MigIterate lie_result;

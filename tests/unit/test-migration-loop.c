@@ -324,6 +324,73 @@ static void test_garbage_sizes(void)
     }
 }
 
+/* ---- postcopy ---- */
+
+/*
+ * With the capability on and no start there is no pass, no event and no query
+ * that there would not be without it.
+ */
+static void test_postcopy_waits(void)
+{
+    unsigned events[2], exact[2];
+
+    for (int on = 0; on < 2; on++) {
+        Sim *sim = sim_new(GBPS);
+        SimModule *ram = sim_add_ram(sim, 4 * GIB, 2 * GIB, 2 * GBPS);
+
+        ram->postcopy = on;
+        sim_add_device(sim, "vfio", MIB);
+        sim_begin(sim);
+        g_assert_cmpint(sim_run(sim, 30 * SEC), !=, MIG_STEP_SWITCHOVER);
+        events[on] = sim->num_events;
+        exact[on] = ram->exact_queries;
+        sim_free(sim);
+    }
+    g_assert_cmpuint(events[1], ==, events[0]);
+    g_assert_cmpuint(exact[1], ==, exact[0]);
+}
+
+/* A guest faster than the wire goes as soon as it is asked for. */
+static void test_postcopy_starts(void)
+{
+    Sim *sim = sim_new(GBPS);
+    SimModule *ram = sim_add_ram(sim, 4 * GIB, 2 * GIB, 2 * GBPS);
+    uint64_t before;
+    int64_t asked_ns;
+
+    ram->postcopy = true;
+    sim_add_device(sim, "vfio", MIB);
+    sim_begin(sim);
+    g_assert_cmpint(sim_run(sim, 10 * SEC), !=, MIG_STEP_SWITCHOVER);
+    before = mig_loop_pass(&sim->loop);
+    sim->terms.postcopy = true;
+    asked_ns = sim->now_ns;
+    g_assert_cmpint(sim_run(sim, 10 * SEC), ==, MIG_STEP_SWITCHOVER);
+    g_assert_true(sim->last_query_exact);
+    /* The pass that was under way ends, and it ends at once. */
+    g_assert_cmpuint(mig_loop_pass(&sim->loop), ==, before + 1);
+    g_assert_cmpint(sim->now_ns - asked_ns, <, 100 * MS);
+    g_assert_cmpuint(ram->dirty_bytes, >, GIB);
+    sim_free(sim);
+}
+
+/* What cannot come afterwards counts: it waits, and does not spin. */
+static void test_postcopy_large_device(void)
+{
+    Sim *sim = sim_new(GBPS);
+    SimModule *ram = sim_add_ram(sim, 64 * MIB, MIB, 1000), *dev;
+
+    ram->postcopy = true;
+    dev = sim_add_device(sim, "vfio", 8 * GIB);
+    sim->terms.postcopy = true;
+    sim_begin(sim);
+    g_assert_cmpint(sim_run(sim, 10 * SEC), !=, MIG_STEP_SWITCHOVER);
+    check_calm(sim, 10);
+    dev->stopcopy_bytes = 100 * MIB;
+    g_assert_cmpint(sim_run(sim, SEC), ==, MIG_STEP_SWITCHOVER);
+    sim_free(sim);
+}
+
 /* Two drivers whose reports add up to a small number if the sum wraps. */
 static void test_sum_does_not_wrap(void)
 {
@@ -366,6 +433,11 @@ int main(int argc, char **argv)
                     test_limit_of_zero);
     g_test_add_func("/migration/spec-2/stall/cut-short", test_wait_cut_short);
     g_test_add_func("/migration/spec-2/stopped", test_stopped);
+    g_test_add_func("/migration/spec-2/postcopy/waits", test_postcopy_waits);
+    g_test_add_func("/migration/spec-2/postcopy/starts",
+                    test_postcopy_starts);
+    g_test_add_func("/migration/spec-2/postcopy/large-device",
+                    test_postcopy_large_device);
     g_test_add_func("/migration/spec-1/garbage-sizes", test_garbage_sizes);
     g_test_add_func("/migration/spec-1/sum-does-not-wrap",
                     test_sum_does_not_wrap);

@@ -3,8 +3,10 @@
  * Postcopy with a source and a destination in one process: the guest of the
  * destination touches pages that are still at the source.
  */
+#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "migration-postcopy.h"
 
@@ -256,6 +258,63 @@ static void test_off_at_source(void)
     pair_end(&pair);
 }
 
+/* ---- kernels that cannot ---- */
+
+static uint64_t hidden_features;
+
+static int fake_ioctl(const UffdSys *sys, int fd, unsigned long request,
+                      void *arg)
+{
+    int res = uffd_sys_host()->ioctl(sys, fd, request, arg);
+
+    if (res == 0 && request == UFFDIO_API) {
+        ((struct uffdio_api *)arg)->features &= ~hidden_features;
+    }
+    return res;
+}
+
+static void set_cap(Side *s, MigrationCapability cap, const char *refused)
+{
+    MigrationCapabilityStatus status = { .capability = cap, .state = true };
+    MigrationCapabilityStatusList list = { .value = &status };
+    Error *err = NULL;
+
+    vm_lock(s->vm);
+    qmp_migrate_set_capabilities(s->vm, &list, &err);
+    vm_unlock(s->vm);
+    g_assert_cmpint(err != NULL, ==, refused != NULL);
+    if (err) {
+        g_assert_nonnull(strstr(err->message, refused));
+        g_assert_false(migration_cap(s->vm->migration, cap));
+        g_error_free(err);
+    }
+}
+
+/* Said when it is switched on; at the source nothing of it is needed. */
+static void test_kernel_lacks(void)
+{
+    RamBacking shared = { .size = MIB, .fd = -1, .share = true };
+    Side *src = side_new_source(), *dst = side_new_destination();
+    UffdSys sys = *uffd_sys_host();
+
+    sys.ioctl = fake_ioctl;
+    src->vm->migration->uffd_sys = dst->vm->migration->uffd_sys = &sys;
+    memory_ram_new(dst->vm->memory, "shared", &shared, NULL);
+    hidden_features = UFFD_FEATURE_MISSING_SHMEM;
+    set_cap(src, MIGRATION_CAPABILITY_POSTCOPY_RAM, NULL);
+    set_cap(dst, MIGRATION_CAPABILITY_POSTCOPY_RAM,
+            "has no feature MISSING_SHMEM, which RAM block 'shared'");
+    hidden_features = UFFD_FEATURE_THREAD_ID;
+    set_cap(dst, MIGRATION_CAPABILITY_POSTCOPY_RAM, NULL);
+    set_cap(dst, MIGRATION_CAPABILITY_POSTCOPY_BLOCKTIME,
+            "'postcopy-blocktime': this kernel's userfaultfd has no feature "
+            "THREAD_ID");
+    hidden_features = 0;
+    set_cap(dst, MIGRATION_CAPABILITY_POSTCOPY_BLOCKTIME, NULL);
+    side_free(dst);
+    side_free(src);
+}
+
 /* It cannot be taken back, and says so. */
 static void test_cancel(void)
 {
@@ -295,6 +354,7 @@ int main(int argc, char **argv)
     ADD("refused/off-at-destination", test_off_at_destination);
     ADD("refused/off-at-source", test_off_at_source);
     ADD("refused/cancel", test_cancel);
+    ADD("refused/kernel-lacks", test_kernel_lacks);
     g_test_add_func("/migration/spec-2/postcopy-waits-quietly",
                     test_waiting_is_quiet);
     return g_test_run();
