@@ -105,9 +105,14 @@ class Postcopy(unittest.TestCase):
     def source(self, **kwargs):
         source = self.start(**kwargs)
         source.wait_serial('counter 2\n')
-        # It writes more than that, and would never get there by itself.
-        source.command('migrate-set-parameters', max_bandwidth=8 << 20)
+        # However slow this host is, it does not get there by itself.
+        source.command('migrate-set-parameters', max_bandwidth=8 << 20, downtime_limit=0)
         return source
+
+    @staticmethod
+    def start_postcopy(source):
+        source.command('migrate-start-postcopy')
+        source.command('migrate-set-parameters', downtime_limit=2000)
 
     def destination(self, uri='tcp:127.0.0.1:0', **kwargs):
         target = self.start('-incoming', 'defer', **kwargs)
@@ -124,7 +129,7 @@ class Postcopy(unittest.TestCase):
         source.command('migrate', uri=uri)
         source.wait_migration('active')
         time.sleep(wait)
-        source.command('migrate-start-postcopy')
+        self.start_postcopy(source)
         info = source.wait_migration('postcopy-active', 'completed', 'failed')
         self.assertIn(info['status'], ALIVE, info)
         return info
@@ -303,7 +308,7 @@ class Broken(Postcopy):
             target = self.destination()
             source.command('migrate', uri='tcp:%s:%d' % self.address(target))
             source.wait_migration('active')
-            source.command('migrate-start-postcopy')
+            self.start_postcopy(source)
             time.sleep(self.chance.uniform(0, 0.15))
             seen = source.command('query-migrate')['status']
             target.kill()
