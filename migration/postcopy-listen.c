@@ -167,16 +167,21 @@ static bool go_on(PostcopyIn *pc, Error *err)
 /* The source has nothing more. Says so when it knows that the guest is here. */
 static bool finish(PostcopyIn *pc, Error **errp)
 {
-    bool committed;
+    bool committed, up;
 
     g_mutex_lock(&pc->lock);
     while (!pc->committed && !pc->stopping) {
         g_cond_wait(&pc->changed, &pc->lock);
     }
     committed = pc->committed;
+    up = pc->up;
     g_mutex_unlock(&pc->lock);
     if (!committed) {
         error_setg(errp, "given up before the guest was taken over");
+        return false;
+    }
+    if (!up) {
+        error_setg(errp, "the stream ended before POSTCOPY_RESUME");
         return false;
     }
     /* A source that does not hear it may ask once more, and hear it then. */
