@@ -420,6 +420,7 @@ static bool start(Snapshot *s, Error **errp)
     };
     Memory *memory = s->config.memory;
     RamBlock *rb;
+    Uffd *u;
 
     if (!snapshot_check(incoming.sys, memory, s->config.pool_bytes, errp) ||
         !snapshot_pool_init(&s->pool, s->config.pool_bytes, errp)) {
@@ -432,8 +433,12 @@ static bool start(Snapshot *s, Error **errp)
     }
     s->left_pages = s->total_pages;
     list_blocks(memory, &incoming.blocks);
-    s->uffd = uffd_setup_incoming(&incoming, &s->handler, 1, errp);
-    return s->uffd && for_each_tracked(s, populate, errp) && arm(s, errp);
+    u = uffd_setup_incoming(&incoming, &s->handler, 1, errp);
+    /* For the fault thread, which runs already. */
+    g_mutex_lock(&s->lock);
+    s->uffd = u;
+    g_mutex_unlock(&s->lock);
+    return u && for_each_tracked(s, populate, errp) && arm(s, errp);
 }
 
 Snapshot *snapshot_start(const SnapshotConfig *config, Error **errp)

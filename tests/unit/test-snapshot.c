@@ -69,7 +69,9 @@ static int kernel_ioctl(const UffdSys *sys, int fd, unsigned long request,
     if (request == UFFDIO_API) {
         ((struct uffdio_api *)arg)->features &= ~k->no_features;
     }
-    k->open += request == USERFAULTFD_IOC_NEW && res >= 0;
+    if (request == USERFAULTFD_IOC_NEW && res >= 0) {
+        k->open++;
+    }
     return res;
 }
 
