@@ -20,7 +20,7 @@ LINES_AFTER = 10
 WATCH_S = 5             # how long to look at a migration that cannot end
 
 # Of the simulated device, in MiB and MiB a second.
-STATE_MIB, STOP_MIB, PACE = 256, 224, 250
+STATE_MIB, STOP_MIB, PACE = 256, 192, 250
 
 
 def arguments():
