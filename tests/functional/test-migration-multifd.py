@@ -214,7 +214,8 @@ class Broken(Multifd):
         dst.process.send_signal(signal.SIGSTOP)
         self.addCleanup(dst.process.send_signal, signal.SIGCONT)
         time.sleep(0.5)
-        self.assertEqual(src.command('query-migrate')['status'], 'active')
+        # A slow guest's last pass may fit into what is between the two.
+        self.assertIn(src.command('query-migrate')['status'], ('active', 'device'))
         begun = time.monotonic()
         src.command('migrate_cancel')
         src.wait_migration('cancelled')

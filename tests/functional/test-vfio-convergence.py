@@ -22,6 +22,9 @@ DEVICE = {'gpu0': {'state_size': f'{STATE_MIB}M', 'stop_size': f'{STOP_MIB}M',
                    'read_rate': '700M'}}
 LIMIT_MS = 300
 
+# What a sanitizer costs comes when it likes.
+SLOW = harness.SLOWDOWN > 1, 'a sanitizer takes the time'
+
 
 class Case(unittest.TestCase):
     """A source that is migrating, and cannot end."""
@@ -113,6 +116,7 @@ class Case(unittest.TestCase):
                                r'exp_down=\d+\r?\nRemaining \(bytes\): 1\.90? GiB\r?\n')
         self.assertRegex(text, r'vfio=1?\d\d(\.\d)? MiB')
 
+    @unittest.skipIf(*SLOW)
     def test_bandwidth_given(self):
         bandwidth = 500 * MIB
         self.start(**{'avail-switchover-bandwidth': bandwidth})
@@ -128,6 +132,7 @@ class Case(unittest.TestCase):
         # the rest are the learned terms: of an idle guest, a few milliseconds
         self.assertLess(samples[-1], wire_ms * 1.05 + 20)
 
+    @unittest.skipIf(*SLOW)
     def test_true_limit_converges(self):
         """One migration that is not let go, then the truth of ten."""
         errors, first_errors = [], []
@@ -144,8 +149,7 @@ class Case(unittest.TestCase):
                 self.assertEqual(info['status'], 'active')
                 expected = info['expected-downtime']
             info, passes = self.finish(expected)
-            if harness.SLOWDOWN == 1:
-                self.assertLessEqual(passes, 2)
+            self.assertLessEqual(passes, 2)
             self.same_device()
             switchover = info['switchover']
             measured = switchover['measured-us']
@@ -155,8 +159,6 @@ class Case(unittest.TestCase):
                 machine.close()
         print(f'error of the prediction: {[round(error, 3) for error in errors]}; after 3 s: '
               f'{[round(error, 3) for error in first_errors]}')
-        if harness.SLOWDOWN > 1:
-            return      # a sanitizer's costs come when they like
         self.assertLessEqual(sorted(errors)[len(errors) // 2], 0.10, errors)
         self.assertLessEqual(sorted(first_errors)[len(errors) // 2], 0.25, first_errors)
 
