@@ -83,6 +83,7 @@ static void end(MigOut *out)
     if (!snap) {
         return;
     }
+    snapshot_open(snap);
     g_mutex_lock(&m->lock);
     snapshot_get_stats(snap, &out->snapshot_stats);
     out->has_snapshot_stats = true;

@@ -46,6 +46,7 @@ struct Snapshot {
     /* The walking thread */
     unsigned cur_block;
     uint64_t cur_unit;
+    bool opened;                /* snapshot_open() has been */
 
     /* The fault thread */
     Writer writers[SNAPSHOT_WRITERS];

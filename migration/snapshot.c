@@ -365,24 +365,12 @@ void snapshot_get_stats(Snapshot *s, SnapshotStats *stats)
 
 /* ---- beginning and end ---- */
 
-static void list_blocks(Memory *memory, UffdBlocks *blocks)
-{
-    RamBlock *rb;
-
-    blocks->num = 0;
-    for (unsigned i = 0; (rb = memory_ram_by_index(memory, i)); i++) {
-        if (rb->migratable && !ram_block_is_unwritable(rb)) {
-            blocks->rb[blocks->num++] = rb;
-        }
-    }
-}
-
 bool snapshot_check(const UffdSys *sys, Memory *memory, uint64_t pool_bytes,
                     Error **errp)
 {
     UffdBlocks blocks;
 
-    list_blocks(memory, &blocks);
+    uffd_list_blocks(memory, &blocks);
     for (unsigned i = 0; i < blocks.num; i++) {
         if (blocks.rb[i]->page_size > pool_bytes) {
             error_setg(errp, "RAM block '%s' has pages of %" PRIu64 " bytes; "
@@ -432,7 +420,7 @@ static bool start(Snapshot *s, Error **errp)
         }
     }
     s->left_pages = s->total_pages;
-    list_blocks(memory, &incoming.blocks);
+    uffd_list_blocks(memory, &incoming.blocks);
     u = uffd_setup_incoming(&incoming, &s->handler, 1, errp);
     /* For the fault thread, which runs already. */
     g_mutex_lock(&s->lock);
@@ -471,19 +459,25 @@ static bool open_block(Snapshot *s, SnapshotBlock *b, Error **errp)
     return true;
 }
 
+void snapshot_open(Snapshot *s)
+{
+    g_mutex_lock(&s->lock);
+    s->phase = PHASE_OPEN;
+    g_cond_broadcast(&s->changed);
+    g_mutex_unlock(&s->lock);
+    if (s->uffd && !s->opened && snapshot_left(s) > 0) {
+        /* In pieces: taking the registration back stops all who touch. */
+        for_each_tracked(s, open_block, NULL);
+    }
+    s->opened = true;
+}
+
 void snapshot_free(Snapshot *s)
 {
     if (!s) {
         return;
     }
-    g_mutex_lock(&s->lock);
-    s->phase = PHASE_OPEN;
-    g_cond_broadcast(&s->changed);
-    g_mutex_unlock(&s->lock);
-    if (s->uffd && snapshot_left(s) > 0) {
-        /* In pieces: taking the registration back stops all who touch. */
-        for_each_tracked(s, open_block, NULL);
-    }
+    snapshot_open(s);
     uffd_free(s->uffd);
     for (unsigned i = 0; i < s->num_blocks; i++) {
         bitmap_free(s->block[i].bits, s->block[i].units);

@@ -99,9 +99,13 @@ bool snapshot_check_whole(Snapshot *s, Error **errp);
 uint64_t snapshot_left(Snapshot *s);
 
 /*
- * Ends it: memory can be written as before. Neither big lock nor anything
- * else held that who touches guest memory may hold. NULL is nothing.
+ * Ends it: memory can be written as before, and who waited for that is counted
+ * in the statistics. Neither big lock nor anything else held that who touches
+ * guest memory may hold.
  */
+void snapshot_open(Snapshot *s);
+
+/* snapshot_open(), unless that has been, and away with it. NULL is nothing. */
 void snapshot_free(Snapshot *s);
 
 /* In pages of GUEST_PAGE_SIZE, but for the last. */

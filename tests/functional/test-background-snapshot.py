@@ -326,6 +326,7 @@ class Failure(Background):
         self.assertRegex(info['error-desc'], 'guest waited to write while nothing of its memory '
                          'was taken for 5000 ms')
         self.assertEqual(info['snapshot']['waits'], 1)
+        self.assertGreater(info['snapshot']['latency-max'], 4.9e9)
         lines = len(harness.counters(src.serial()))
         end = harness.deadline(10)
         while len(harness.counters(src.serial())) < lines + 10:
