@@ -53,11 +53,6 @@ bool multifd_check_end(Migration *m, const MigEnd *end, Error **errp)
     if (!migration_cap(m, MIGRATION_CAPABILITY_MULTIFD)) {
         return true;
     }
-    if (migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_RAM)) {
-        error_setg(errp, "capabilities 'multifd' and 'postcopy-ram' are on: "
-                   "pages that come when they are touched come by one thread");
-        return false;
-    }
     if (end->ch && !migration_cap(m, MIGRATION_CAPABILITY_MAPPED_RAM)) {
         error_setg(errp, "capability 'multifd' is on: several connections "
                    "(tcp:HOST:PORT, unix:PATH) or a file with capability "

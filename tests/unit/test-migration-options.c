@@ -200,6 +200,39 @@ static void test_throttle_tailslow(void)
     g_assert_cmpuint(mig_throttle_update(&t, &o, 52, 100), ==, 24);
 }
 
+/* Pairs that cannot be on together, whichever comes first. */
+static void test_exclusive(void)
+{
+    static const char *const pairs[][2] = {
+        { "background-snapshot", "auto-converge" },
+        { "background-snapshot", "return-path" },
+        { "background-snapshot", "pause-before-switchover" },
+        { "background-snapshot", "postcopy-ram" },
+        { "background-snapshot", "multifd" },
+        { "multifd", "postcopy-ram" },
+    };
+
+    for (guint i = 0; i < 2 * G_N_ELEMENTS(pairs); i++) {
+        const char *first = pairs[i / 2][i % 2];
+        const char *second = pairs[i / 2][1 - i % 2];
+        Error *err = NULL;
+        MigOptions o;
+
+        mig_options_init(&o);
+        mig_options_set_cap_text(&o, first, "on", false, &err);
+        g_assert_no_error(err);
+        g_assert_false(mig_options_set_cap_text(&o, second, "on", false,
+                                                &err));
+        g_assert_nonnull(strstr(err->message, first));
+        g_assert_nonnull(strstr(err->message, second));
+        g_clear_error(&err);
+        mig_options_set_cap_text(&o, first, "off", false, &err);
+        g_assert_no_error(err);
+        mig_options_set_cap_text(&o, second, "on", false, &err);
+        g_assert_no_error(err);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -211,6 +244,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/options/caps-while-running",
                     test_caps_while_running);
     g_test_add_func("/migration/options/switchover-ack", test_switchover_ack);
+    g_test_add_func("/migration/options/exclusive", test_exclusive);
     g_test_add_func("/migration/throttle/steps", test_throttle);
     g_test_add_func("/migration/throttle/tailslow", test_throttle_tailslow);
     return g_test_run();

@@ -216,23 +216,6 @@ static void test_read_beyond(void)
     side_free(src);
 }
 
-static void test_refused_with_postcopy(void)
-{
-    Side *dst = side_new_destination();
-    MigEnd end = { .listen_fd = -1 };
-    Error *err = NULL;
-
-    set_up(dst, 2);
-    dst->vm->migration->options.caps[MIGRATION_CAPABILITY_POSTCOPY_RAM] =
-        true;
-    vm_lock(dst->vm);
-    g_assert_false(multifd_check_end(dst->vm->migration, &end, &err));
-    vm_unlock(dst->vm);
-    g_assert_nonnull(strstr(err->message, "'postcopy-ram'"));
-    g_error_free(err);
-    side_free(dst);
-}
-
 /* A place has the size of a page. */
 static void test_refused_with_compression(void)
 {
@@ -270,8 +253,6 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/multifd-file/direct-io", test_direct_io);
     g_test_add_func("/migration/spec-8/multifd-file/cancel", test_cancel);
     g_test_add_func("/migration/multifd-file/read-beyond", test_read_beyond);
-    g_test_add_func("/migration/multifd-file/postcopy",
-                    test_refused_with_postcopy);
     g_test_add_func("/migration/multifd-file/compression",
                     test_refused_with_compression);
     res = g_test_run();
