@@ -381,23 +381,11 @@ void fast_load_get_stats(FastLoad *fl, FastLoadStats *stats)
 
 /* ---- beginning and end ---- */
 
-static void list_blocks(Memory *memory, UffdBlocks *blocks)
-{
-    RamBlock *rb;
-
-    blocks->num = 0;
-    for (unsigned i = 0; (rb = memory_ram_by_index(memory, i)); i++) {
-        if (rb->migratable && !ram_block_is_unwritable(rb)) {
-            blocks->rb[blocks->num++] = rb;
-        }
-    }
-}
-
 bool fast_load_check(const UffdSys *sys, Memory *memory, Error **errp)
 {
     UffdBlocks blocks;
 
-    list_blocks(memory, &blocks);
+    uffd_list_blocks(memory, &blocks);
     return uffd_check(sys, &blocks, UFFD_MISSING, errp);
 }
 
@@ -434,7 +422,7 @@ static bool start(FastLoad *fl, const FastLoadConfig *config, Error **errp)
         .sys = config->sys, .clock = config->clock, .modes = UFFD_MISSING,
     };
 
-    list_blocks(fl->memory, &incoming.blocks);
+    uffd_list_blocks(fl->memory, &incoming.blocks);
     for (unsigned i = 0; i < incoming.blocks.num; i++) {
         if (!add_block(fl, incoming.blocks.rb[i], errp)) {
             return false;

@@ -35,23 +35,11 @@ bool postcopy_check_blocks(Memory *memory, Error **errp)
     return true;
 }
 
-static void list_blocks(Memory *memory, UffdBlocks *blocks)
-{
-    RamBlock *rb;
-
-    blocks->num = 0;
-    for (unsigned i = 0; (rb = memory_ram_by_index(memory, i)); i++) {
-        if (rb->migratable) {
-            blocks->rb[blocks->num++] = rb;
-        }
-    }
-}
-
 static bool empty_memory(Memory *memory, Error **errp)
 {
     UffdBlocks blocks;
 
-    list_blocks(memory, &blocks);
+    uffd_list_blocks(memory, &blocks);
     for (unsigned i = 0; i < blocks.num; i++) {
         if (!uffd_empty(blocks.rb[i], 0, blocks.rb[i]->backing.size, errp)) {
             return false;
@@ -182,7 +170,7 @@ static bool set_up_faults(PostcopyIn *pc, Error **errp)
         .keep = true,
     };
 
-    list_blocks(pc->memory, &incoming.blocks);
+    uffd_list_blocks(pc->memory, &incoming.blocks);
     pc->handler = postcopy_fault_handler;
     pc->handler.opaque = pc;
     pc->uffd = uffd_setup_incoming(&incoming, &pc->handler,

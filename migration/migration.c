@@ -255,7 +255,6 @@ static bool prepare_postcopy(Migration *m, MigEnd *end, bool incoming,
     bool preempt = !mapped_ram &&
                    migration_cap(m, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT);
 
-
     if (mapped_ram && !incoming) {
         error_setg(errp, "capability 'postcopy-ram' is on: with 'mapped-ram' "
                    "it is for the destination alone");

@@ -10,6 +10,7 @@
 
 #include "migration/multifd-packet.h"
 #include "system/memory.h"
+#include "util/be.h"
 #include "util/checked.h"
 
 /* Where what is, in bytes. */
@@ -34,38 +35,10 @@ G_STATIC_ASSERT(HEAD_OFFSETS + MULTIFD_PAGES * sizeof(uint64_t) ==
                 MULTIFD_HEAD_BYTES);
 G_STATIC_ASSERT(HEAD_BLOCK + MULTIFD_NAME_BYTES == HEAD_OFFSETS);
 
-static void put32(uint8_t *at, uint32_t val)
-{
-    val = GUINT32_TO_BE(val);
-    memcpy(at, &val, sizeof(val));
-}
-
-static void put64(uint8_t *at, uint64_t val)
-{
-    val = GUINT64_TO_BE(val);
-    memcpy(at, &val, sizeof(val));
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-    uint32_t val;
-
-    memcpy(&val, at, sizeof(val));
-    return GUINT32_FROM_BE(val);
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-    uint64_t val;
-
-    memcpy(&val, at, sizeof(val));
-    return GUINT64_FROM_BE(val);
-}
-
 static bool check_start(const uint8_t *bytes, Error **errp)
 {
-    uint32_t magic = get32(bytes + AT_MAGIC);
-    uint32_t version = get32(bytes + AT_VERSION);
+    uint32_t magic = be_get32(bytes + AT_MAGIC);
+    uint32_t version = be_get32(bytes + AT_VERSION);
 
     if (magic != MULTIFD_MAGIC) {
         error_setg(errp, "magic 0x%08" PRIx32 "; 0x%08" PRIx32 " is expected",
@@ -86,8 +59,8 @@ void multifd_init_put(uint8_t bytes[MULTIFD_INIT_BYTES],
                       const MultiFDInit *init)
 {
     memset(bytes, 0, MULTIFD_INIT_BYTES);
-    put32(bytes + AT_MAGIC, MULTIFD_MAGIC);
-    put32(bytes + AT_VERSION, MULTIFD_VERSION);
+    be_put32(bytes + AT_MAGIC, MULTIFD_MAGIC);
+    be_put32(bytes + AT_VERSION, MULTIFD_VERSION);
     memcpy(bytes + INIT_UUID, init->uuid, sizeof(init->uuid));
     bytes[INIT_ID] = init->id;
 }
@@ -139,18 +112,18 @@ void multifd_head_put(uint8_t bytes[MULTIFD_HEAD_BYTES],
 
     g_assert(pages <= MULTIFD_PAGES);
     memset(bytes, 0, MULTIFD_HEAD_BYTES);
-    put32(bytes + AT_MAGIC, MULTIFD_MAGIC);
-    put32(bytes + AT_VERSION, MULTIFD_VERSION);
-    put32(bytes + HEAD_FLAGS, head->flags);
-    put32(bytes + HEAD_PAGES_ALLOC, MULTIFD_PAGES);
-    put32(bytes + HEAD_NORMAL_PAGES, head->normal_pages);
-    put32(bytes + HEAD_PAYLOAD_BYTES, head->payload_bytes);
-    put64(bytes + HEAD_PACKET_NUM, head->packet_num);
-    put32(bytes + HEAD_ZERO_PAGES, head->zero_pages);
+    be_put32(bytes + AT_MAGIC, MULTIFD_MAGIC);
+    be_put32(bytes + AT_VERSION, MULTIFD_VERSION);
+    be_put32(bytes + HEAD_FLAGS, head->flags);
+    be_put32(bytes + HEAD_PAGES_ALLOC, MULTIFD_PAGES);
+    be_put32(bytes + HEAD_NORMAL_PAGES, head->normal_pages);
+    be_put32(bytes + HEAD_PAYLOAD_BYTES, head->payload_bytes);
+    be_put64(bytes + HEAD_PACKET_NUM, head->packet_num);
+    be_put32(bytes + HEAD_ZERO_PAGES, head->zero_pages);
     memcpy(bytes + HEAD_BLOCK, head->block,
            strnlen(head->block, MULTIFD_NAME_BYTES - 1));
     for (uint32_t i = 0; i < pages; i++) {
-        put64(bytes + HEAD_OFFSETS + i * sizeof(uint64_t), head->offset[i]);
+        be_put64(bytes + HEAD_OFFSETS + i * sizeof(uint64_t), head->offset[i]);
     }
 }
 
@@ -219,13 +192,13 @@ bool multifd_head_get(const uint8_t bytes[MULTIFD_HEAD_BYTES],
     if (!check_start(bytes, errp)) {
         return false;
     }
-    head->flags = get32(bytes + HEAD_FLAGS);
-    head->normal_pages = get32(bytes + HEAD_NORMAL_PAGES);
-    head->zero_pages = get32(bytes + HEAD_ZERO_PAGES);
-    head->payload_bytes = get32(bytes + HEAD_PAYLOAD_BYTES);
-    head->packet_num = get64(bytes + HEAD_PACKET_NUM);
+    head->flags = be_get32(bytes + HEAD_FLAGS);
+    head->normal_pages = be_get32(bytes + HEAD_NORMAL_PAGES);
+    head->zero_pages = be_get32(bytes + HEAD_ZERO_PAGES);
+    head->payload_bytes = be_get32(bytes + HEAD_PAYLOAD_BYTES);
+    head->packet_num = be_get64(bytes + HEAD_PACKET_NUM);
     memcpy(head->block, bytes + HEAD_BLOCK, MULTIFD_NAME_BYTES);
-    if (!check_counts(get32(bytes + HEAD_PAGES_ALLOC), head, errp) ||
+    if (!check_counts(be_get32(bytes + HEAD_PAGES_ALLOC), head, errp) ||
         !check_flags(head, method, errp) ||
         !check_name(head, errp)) {
         return false;
@@ -235,7 +208,7 @@ bool multifd_head_get(const uint8_t bytes[MULTIFD_HEAD_BYTES],
         head->payload_bytes = 0;
     }
     for (uint32_t i = 0; i < multifd_head_pages(head); i++) {
-        head->offset[i] = get64(bytes + HEAD_OFFSETS + i * sizeof(uint64_t));
+        head->offset[i] = be_get64(bytes + HEAD_OFFSETS + i * sizeof(uint64_t));
     }
     return true;
 }

@@ -5,21 +5,8 @@
 #include <unistd.h>
 
 #include "migration/postcopy-wire.h"
+#include "util/be.h"
 #include "util/checked.h"
-
-static void put_be64(uint8_t *buf, uint64_t val)
-{
-    val = GUINT64_TO_BE(val);
-    memcpy(buf, &val, sizeof(val));
-}
-
-static uint64_t get_be64(const uint8_t *buf)
-{
-    uint64_t val;
-
-    memcpy(&val, buf, sizeof(val));
-    return GUINT64_FROM_BE(val);
-}
 
 bool postcopy_block_is_huge(const RamBlock *rb)
 {
@@ -45,13 +32,13 @@ PostcopyAdvise postcopy_advise_of(Memory *memory)
 
 void postcopy_put_advise(const PostcopyAdvise *advise, uint8_t *buf)
 {
-    put_be64(buf, advise->page_sizes);
-    put_be64(buf + 8, advise->guest_page);
+    be_put64(buf, advise->page_sizes);
+    be_put64(buf + 8, advise->guest_page);
 }
 
 PostcopyAdvise postcopy_get_advise(const uint8_t *buf)
 {
-    return (PostcopyAdvise) { get_be64(buf), get_be64(buf + 8) };
+    return (PostcopyAdvise) { be_get64(buf), be_get64(buf + 8) };
 }
 
 bool postcopy_check_advise(const PostcopyAdvise *ours,
@@ -84,8 +71,8 @@ uint16_t postcopy_put_discard(const PostcopyDiscard *d, uint8_t *buf)
     at += len;
     *at++ = 0;
     for (unsigned i = 0; i < d->num; i++) {
-        put_be64(at, d->range[i].start);
-        put_be64(at + 8, d->range[i].len);
+        be_put64(at, d->range[i].start);
+        be_put64(at + 8, d->range[i].len);
         at += 16;
     }
     return at - buf;
@@ -145,8 +132,8 @@ bool postcopy_get_discard(const uint8_t *buf, size_t len, PostcopyDiscard *d,
     }
     d->num = rest / 16;
     for (unsigned i = 0; i < d->num; i++) {
-        d->range[i].start = get_be64(buf + head + i * 16);
-        d->range[i].len = get_be64(buf + head + i * 16 + 8);
+        d->range[i].start = be_get64(buf + head + i * 16);
+        d->range[i].len = be_get64(buf + head + i * 16 + 8);
     }
     return true;
 }

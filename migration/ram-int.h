@@ -127,7 +127,6 @@ const RamBlock *ram_load_block_of(Memory *memory, MigStream *s,
                                   RamPlace *place, Error **errp);
 /* The fill byte of a page of zeros. */
 bool ram_load_fill(MigStream *s, const RamBlock *rb, Error **errp);
-bool ram_block_is_unwritable(const RamBlock *rb);
 
 /*
  * mapped-ram-pages.c: what is dirty to its places, until nothing is, the

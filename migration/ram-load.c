@@ -190,11 +190,6 @@ static bool compare_readonly(MigStream *s, const RamBlock *rb, uint64_t offset,
     return true;
 }
 
-bool ram_block_is_unwritable(const RamBlock *rb)
-{
-    return rb->backing.readonly && rb->backing.fd >= 0 && rb->backing.share;
-}
-
 bool ram_load_zero(Ram *ram, MigStream *s, const RamBlock *rb, uint64_t offset,
                    Error **errp)
 {

@@ -11,6 +11,7 @@
 #include "migration/migration-int.h"
 #include "migration/postcopy-wire.h"
 #include "trace/trace-migration.h"
+#include "util/be.h"
 #include "util/checked.h"
 #include "util/thread.h"
 
@@ -396,10 +397,9 @@ static size_t put_name(uint8_t *at, const RamBlock *rb)
 
 static size_t put_head(uint8_t *at, uint16_t type, size_t len)
 {
-    uint16_t head[2] = { GUINT16_TO_BE(type), GUINT16_TO_BE(len) };
-
-    memcpy(at, head, sizeof(head));
-    return sizeof(head);
+    be_put16(at, type);
+    be_put16(at + 2, len);
+    return 4;
 }
 
 bool return_path_send_request(IoChannel *ch, const RamBlock *rb,
@@ -407,12 +407,10 @@ bool return_path_send_request(IoChannel *ch, const RamBlock *rb,
                               Error **errp)
 {
     uint8_t msg[4 + 12 + 1 + UINT8_MAX];
-    uint64_t raw_offset = GUINT64_TO_BE(offset);
-    uint32_t raw_len = GUINT32_TO_BE(len);
     size_t size = 4 + 12;
 
-    memcpy(msg + 4, &raw_offset, sizeof(raw_offset));
-    memcpy(msg + 12, &raw_len, sizeof(raw_len));
+    be_put64(msg + 4, offset);
+    be_put32(msg + 12, len);
     if (named) {
         size += put_name(msg + size, rb);
     }

@@ -216,6 +216,18 @@ static bool check_all(const UffdBlocks *blocks, unsigned modes,
     return true;
 }
 
+void uffd_list_blocks(Memory *memory, UffdBlocks *blocks)
+{
+    RamBlock *rb;
+
+    blocks->num = 0;
+    for (unsigned i = 0; (rb = memory_ram_by_index(memory, i)); i++) {
+        if (rb->migratable && !ram_block_is_unwritable(rb)) {
+            blocks->rb[blocks->num++] = rb;
+        }
+    }
+}
+
 bool uffd_check(const UffdSys *sys, const UffdBlocks *blocks, unsigned modes,
                 Error **errp)
 {

@@ -49,6 +49,9 @@ typedef struct UffdBlocks {
     unsigned num;
 } UffdBlocks;
 
+/* All memory that migrates and can be written to. Any thread. */
+void uffd_list_blocks(Memory *memory, UffdBlocks *blocks);
+
 /*
  * Whether faults in the memory of @blocks can be served in all of @modes, those
  * that the kernel makes on somebody's behalf too. The error names the feature

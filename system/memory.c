@@ -298,6 +298,11 @@ bool memory_map_ram(Memory *mem, RamBlock *rb, hwaddr gpa, Error **errp)
     return true;
 }
 
+bool ram_block_is_unwritable(const RamBlock *rb)
+{
+    return rb->backing.readonly && rb->backing.fd >= 0 && rb->backing.share;
+}
+
 RamBlock *memory_ram_by_index(Memory *mem, unsigned index)
 {
     unsigned blocks = __atomic_load_n(&mem->blocks, __ATOMIC_ACQUIRE);

@@ -101,6 +101,12 @@ RamBlock *memory_ram_new(Memory *mem, const char *id, const RamBacking *backing,
  */
 bool memory_map_ram(Memory *mem, RamBlock *rb, hwaddr gpa, Error **errp);
 
+/*
+ * Whether nobody here can write to @rb, the program included: a shared mapping
+ * of a file that is open for reading. Any thread.
+ */
+bool ram_block_is_unwritable(const RamBlock *rb);
+
 /* Blocks by index (NULL past the last), and by name (NULL if none). */
 RamBlock *memory_ram_by_index(Memory *mem, unsigned index);
 RamBlock *memory_ram_by_id(Memory *mem, const char *id);
