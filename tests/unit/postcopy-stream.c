@@ -272,6 +272,17 @@ RUNNING(bitmap_name, put_command(b, 10, 4); put_str(b, "abcdef");)
 RUNNING(resume_well, put_command(b, 9, 0);)
 RUNNING(end_early, put8(b, 0x00);)
 
+/* All pages have come before the connection breaks. */
+CASE(end_without_resume)
+{
+    put_running(b, pages);
+    put_section(b, 0x02);
+    put_page(b, 1, true);
+    put_page(b, 2, false);
+    end_section(b);
+    put8(second, 0x00);
+}
+
 const PostcopyCase postcopy_cases[] = {
 #define C(_name, _message) { #_name, _name, _message, false },
 #define R(_name, _message) { #_name, _name, _message, true },
@@ -325,5 +336,6 @@ const PostcopyCase postcopy_cases[] = {
     R(bitmap_name, "*name of 6 bytes in 4*")
     R(resume_well, "*postcopy-resume on a connection that is well*")
     R(end_early, "*the end, with 2 pages missing*")
+    R(end_without_resume, "*ended before POSTCOPY_RESUME*")
     { NULL, NULL, NULL, false },
 };

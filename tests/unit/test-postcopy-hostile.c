@@ -62,6 +62,22 @@ static void check_error(Side *dst, const char *pattern)
     qapi_free_MigrationInfo(info);
 }
 
+/* It has been told already why the connection before this one broke. */
+static void wait_for_error(Side *dst, const char *pattern)
+{
+    bool matches = false;
+
+    for (unsigned i = 0; i < 10000 && !matches; i++) {
+        MigrationInfo *info = query(dst);
+
+        matches = info->error_desc &&
+                  g_pattern_match_simple(pattern, info->error_desc);
+        qapi_free_MigrationInfo(info);
+        g_usleep(1000);
+    }
+    g_assert_true(matches);
+}
+
 static void check_memory(Side *dst)
 {
     vm_lock(dst->vm);
@@ -75,7 +91,9 @@ static void check_memory(Side *dst)
     }
 }
 
-static void second_connection(Side *dst, const GByteArray *bytes)
+/* @message: what it ends with; NULL: all is well. */
+static void second_connection(Side *dst, const GByteArray *bytes,
+                              const char *message)
 {
     g_autofree char *uri = NULL;
     int fds[2];
@@ -84,8 +102,14 @@ static void second_connection(Side *dst, const GByteArray *bytes)
     uri = g_strdup_printf("fd:%d", fds[0]);
     g_assert_true(qmp_migrate_recover(dst->vm, uri, NULL));
     send_to(dst, fds[1], bytes, bytes->len);
-    wait_status(in_status, dst, MIGRATION_STATUS_COMPLETED,
-                MIGRATION_STATUS_FAILED);
+    if (message) {
+        wait_for_error(dst, message);
+        wait_status(in_status, dst, MIGRATION_STATUS_POSTCOPY_PAUSED,
+                    MIGRATION_STATUS_FAILED);
+    } else {
+        wait_status(in_status, dst, MIGRATION_STATUS_COMPLETED,
+                    MIGRATION_STATUS_FAILED);
+    }
     close(fds[1]);
 }
 
@@ -113,7 +137,7 @@ static void test_case(gconstpointer data)
                 : MIGRATION_STATUS_COMPLETED, MIGRATION_STATUS_FAILED);
     if (second->len) {
         g_assert_cmpint(in_status(dst), ==, MIGRATION_STATUS_POSTCOPY_PAUSED);
-        second_connection(dst, second);
+        second_connection(dst, second, c->message);
     }
     if (c->message) {
         g_assert_cmpint(in_status(dst), ==, c->runs
