@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * glib's mutexes and conditions once more, over pthreads, and its thread pools
- * with what they order made known. Only in builds with the thread sanitizer:
+ * glib's mutexes, conditions and thread pools once more, over pthreads, and its
+ * sources with what they order made known. Only with the thread sanitizer:
  * it sees what pthreads order, but not the futexes of the glib of the system,
  * which is not built with it. What links this code gets these functions
  * instead of glib's. Any thread.
@@ -125,51 +125,92 @@ void g_cond_broadcast(GCond *cond)
     pthread_cond_broadcast(cond_of(cond));
 }
 
-/* A pool's own function and data. */
+/*
+ * A pool of threads of its own, which all start at once: what there is of pools
+ * in this program. Jobs are done in their order.
+ */
 typedef struct Pool {
-    GFunc fn;
-    gpointer data;
+    GThreadPool base;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    GQueue jobs;                /* under lock, as is: */
+    gboolean ending;            /* when there are no more */
+    guint num_threads;
+    pthread_t threads[];
 } Pool;
 
-static void pool_run(gpointer job, gpointer opaque)
+static gpointer next_job(Pool *pool)
+{
+    gpointer job;
+
+    pthread_mutex_lock(&pool->lock);
+    while (g_queue_is_empty(&pool->jobs) && !pool->ending) {
+        pthread_cond_wait(&pool->changed, &pool->lock);
+    }
+    job = g_queue_pop_head(&pool->jobs);
+    pthread_mutex_unlock(&pool->lock);
+    return job;
+}
+
+static void *pool_main(void *opaque)
 {
     Pool *pool = opaque;
+    gpointer job;
 
-    __tsan_acquire(job);
-    pool->fn(job, pool->data);
+    while ((job = next_job(pool))) {
+        pool->base.func(job, pool->base.user_data);
+    }
+    return NULL;
 }
 
 GThreadPool *g_thread_pool_new(GFunc func, gpointer user_data,
                                gint max_threads, gboolean exclusive,
                                GError **error)
 {
-    GThreadPool *(*of_glib)(GFunc, gpointer, gint, gboolean, GError **) =
-        dlsym(RTLD_NEXT, "g_thread_pool_new");
-    Pool *pool = g_new(Pool, 1);
+    Pool *pool = g_malloc0(sizeof(Pool) + max_threads * sizeof(pthread_t));
 
-    *pool = (Pool) { func, user_data };
-    __tsan_release(pool);
-    return of_glib(pool_run, pool, max_threads, exclusive, error);
+    (void)error;
+    g_assert(exclusive && max_threads > 0);
+    pool->base = (GThreadPool) { func, user_data, exclusive };
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->changed, NULL);
+    g_queue_init(&pool->jobs);
+    for (; pool->num_threads < (guint)max_threads; pool->num_threads++) {
+        if (pthread_create(&pool->threads[pool->num_threads], NULL, pool_main,
+                           pool) != 0) {
+            g_error("no thread for a pool");
+        }
+    }
+    return &pool->base;
 }
 
-gboolean g_thread_pool_push(GThreadPool *pool, gpointer data, GError **error)
+gboolean g_thread_pool_push(GThreadPool *base, gpointer data, GError **error)
 {
-    gboolean (*of_glib)(GThreadPool *, gpointer, GError **) =
-        dlsym(RTLD_NEXT, "g_thread_pool_push");
+    Pool *pool = (Pool *)base;
 
-    __tsan_release(data);
-    return of_glib(pool, data, error);
+    (void)error;
+    pthread_mutex_lock(&pool->lock);
+    g_queue_push_tail(&pool->jobs, data);
+    pthread_cond_signal(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+    return TRUE;
 }
 
-/* Nobody here frees a pool without waiting for what it does. */
-void g_thread_pool_free(GThreadPool *pool, gboolean immediate, gboolean wait)
+void g_thread_pool_free(GThreadPool *base, gboolean immediate, gboolean wait)
 {
-    void (*of_glib)(GThreadPool *, gboolean, gboolean) =
-        dlsym(RTLD_NEXT, "g_thread_pool_free");
-    Pool *own = pool->user_data;
+    Pool *pool = (Pool *)base;
 
-    of_glib(pool, immediate, wait);
-    g_free(own);
+    g_assert(!immediate && wait);
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = TRUE;
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+    for (guint i = 0; i < pool->num_threads; i++) {
+        pthread_join(pool->threads[i], NULL);
+    }
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->changed);
+    g_free(pool);
 }
 
 /*
