@@ -306,8 +306,9 @@ static gpointer touch(gpointer opaque)
     return NULL;
 }
 
-static void missing(Kind kind)
+static void test_missing(gconstpointer data)
 {
+    Kind kind = GPOINTER_TO_INT(data);
     Toucher t[4];
     UffdStats stats;
     uint64_t sum = 0;
@@ -346,26 +347,6 @@ static void missing(Kind kind)
     }
     g_assert_cmpuint(sum, ==, stats.faults);
     rig_clear(&r);
-}
-
-static void test_missing_anon(void)
-{
-    missing(ANON);
-}
-
-static void test_missing_shmem(void)
-{
-    missing(SHMEM);
-}
-
-static void test_missing_shared_anon(void)
-{
-    missing(SHARED_ANON);
-}
-
-static void test_missing_huge(void)
-{
-    missing(HUGE);
 }
 
 /* Pages that the kernel touches: a device's I/O out of and into memory. */
@@ -685,10 +666,13 @@ int main(int argc, char **argv)
     }
     g_test_init(&argc, &argv, NULL);
 #define TEST(_name, _fn) g_test_add_func("/migration/spec-7/" _name, _fn)
-    TEST("missing/anonymous", test_missing_anon);
-    TEST("missing/shared", test_missing_shmem);
-    TEST("missing/shared-anonymous", test_missing_shared_anon);
-    TEST("missing/huge", test_missing_huge);
+#define MISSING(_name, _kind) \
+    g_test_add_data_func("/migration/spec-7/" _name, GINT_TO_POINTER(_kind), \
+                         test_missing)
+    MISSING("missing/anonymous", ANON);
+    MISSING("missing/shared", SHMEM);
+    MISSING("missing/shared-anonymous", SHARED_ANON);
+    MISSING("missing/huge", HUGE);
     TEST("missing/kernel-touches", test_kernel_touches);
     TEST("missing/never-over", test_never_over);
     TEST("missing/ends", test_ends);

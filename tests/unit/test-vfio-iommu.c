@@ -8,18 +8,6 @@
 
 #include "vfio-rig.h"
 
-static void set_up(VfioRig *rig, gconstpointer data)
-{
-    (void)data;
-    vfio_rig_begin(rig);
-}
-
-static void tear_down(VfioRig *rig, gconstpointer data)
-{
-    (void)data;
-    vfio_rig_end(rig);
-}
-
 typedef enum Way { BY_FD, BY_NODE, BY_NODE_OWN_IOMMUFD, BY_GROUP, WAYS } Way;
 
 /* Device @n in one of the ways there are. */
@@ -517,12 +505,13 @@ int main(int argc, char **argv)
             g_autofree char *path = g_strdup_printf("/vfio-iommu/%s/%s",
                                                     tests[i].name, ways[way]);
 
-            g_test_add(path, VfioRig, GUINT_TO_POINTER(way), set_up,
-                       tests[i].fn, tear_down);
+            g_test_add(path, VfioRig, GUINT_TO_POINTER(way),
+                       vfio_rig_set_up, tests[i].fn, vfio_rig_tear_down);
         }
     }
 #define ADD(name, fn) \
-    g_test_add("/vfio-iommu/" name, VfioRig, NULL, set_up, fn, tear_down)
+    g_test_add("/vfio-iommu/" name, VfioRig, NULL, vfio_rig_set_up, fn, \
+               vfio_rig_tear_down)
     ADD("page-tables", test_page_tables);
     ADD("without-page-tables", test_without_page_tables);
     ADD("ranges", test_ranges);

@@ -23,7 +23,7 @@ static unsigned open_descriptors(void)
     return count;
 }
 
-void vfio_rig_begin(VfioRig *rig)
+void vfio_rig_set_up(VfioRig *rig, gconstpointer data)
 {
     RamBacking ram = { .size = RIG_RAM_BYTES, .fd = -1 };
     RamBacking rom = { .size = RIG_ROM_BYTES, .fd = -1, .readonly = true };
@@ -36,6 +36,7 @@ void vfio_rig_begin(VfioRig *rig)
     };
     RamBlock *rb;
 
+    (void)data;
     *rig = (VfioRig){ .k = fake_kernel_new(), .vm = hw_test_new() };
     g_assert_true(object_module.create(rig->vm, NULL));
     for (unsigned i = 0; i < PCI_PINS; i++) {
@@ -50,8 +51,9 @@ void vfio_rig_begin(VfioRig *rig)
     g_assert_nonnull(memory_ram_new(rig->vm->memory, "unmapped", &ram, NULL));
 }
 
-void vfio_rig_end(VfioRig *rig)
+void vfio_rig_tear_down(VfioRig *rig, gconstpointer data)
 {
+    (void)data;
     machine_destroy(rig->vm);
     g_assert_null(rig->vm->vfio);
     object_module.destroy(rig->vm);

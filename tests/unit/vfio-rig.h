@@ -30,9 +30,10 @@ typedef struct VfioRig {
     char *sysfs;                /* a folder that stands for /sys, or NULL */
 } VfioRig;
 
-void vfio_rig_begin(VfioRig *rig);
+/* Fixture of GLib's tests; what the test is given is not looked at. */
+void vfio_rig_set_up(VfioRig *rig, gconstpointer data);
 /* Frees all; the kernel must be idle then, and no descriptor left over. */
-void vfio_rig_end(VfioRig *rig);
+void vfio_rig_tear_down(VfioRig *rig, gconstpointer data);
 
 /* Object "i0", with a descriptor of its own. */
 void vfio_rig_iommufd(VfioRig *rig);
