@@ -1,85 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What tests of snapshots share: the pattern guest with its memory in a file of
-a tmpfs, so that every byte can be compared, and saving it."""
-import array
+"""What tests of snapshots share: the pattern guest, its files in a tmpfs, and
+saving it."""
 import collections
 import os
 import pathlib
-import tempfile
-import time
-import unittest
 
-import harness
-
-RAM = 96 << 20
-AREA_MIB = 24
-AREA_START = 1 << 20
+import pattern
+from pattern import AREA_MIB, AREA_START, RAM  # noqa: F401
 
 
-class Side(harness.Machine):
-    """A machine with the pattern guest, whose memory is the file .ram."""
+class Side(pattern.Side):
+    """One whose descriptors can be counted."""
 
-    def __init__(self, folder, name, *args, caps=('events', 'mapped-ram')):
-        self.ram = pathlib.Path(folder, f'{name}.ram')
-        self.ram.unlink(missing_ok=True)
-        super().__init__('-machine', 'virt,memory-backend=mem', '-nodefaults', '-bios', 'none',
-                         '-object', f'memory-backend-file,id=mem,size={RAM},'
-                         f'mem-path={self.ram},share=on', *args, name=name)
-        self.set_caps(*caps)
-        self.command('migrate-set-parameters', max_bandwidth=0)
-
-    def set_caps(self, *names, state=True):
-        self.command('migrate-set-capabilities',
-                     capabilities=[{'capability': name, 'state': state} for name in names])
+    caps = ('events', 'mapped-ram')
 
     def descriptors(self):
         """What is open, and how often."""
         folder = f'/proc/{self.process.pid}/fd'
         return collections.Counter(os.readlink(f'{folder}/{fd}') for fd in os.listdir(folder))
 
-    def status(self):
-        return self.command('query-status')['status']
 
-    def counters(self):
-        """What the guest has written: the counter of each page of the area."""
-        with open(self.ram, 'rb') as file:
-            file.seek(AREA_START)
-            words = array.array('Q', file.read(AREA_MIB << 20))
-        return words[0::512], words[511::512]
+class Snapshots(pattern.Case):
+    """A file for the state, and how it comes to be."""
 
-    def assert_lives(self, test, seconds=10):
-        """The guest runs and writes."""
-        test.assertEqual(self.status(), 'running')
-        before = sum(self.counters()[0])
-        end = time.monotonic() + seconds
-        while sum(self.counters()[0]) == before:
-            test.assertLess(time.monotonic(), end, f'{self.name}: the guest does not write')
-            time.sleep(0.01)
-
-
-class Snapshots(unittest.TestCase):
-    """A folder for the files of a test, and what all of them do."""
+    side = Side
+    below = '/dev/shm'
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix='godwit-snapshot-', dir='/dev/shm')
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
+        super().setUp()
         self.file = pathlib.Path(self.folder, 'state')
-        self.count = 0
-
-    def source(self, *args, pages_per_second=2000, **kwargs):
-        image = harness.pattern_image(self.folder, area_mib=AREA_MIB, fill=True,
-                                      pages_per_second=pages_per_second)
-        side = Side(self.folder, 'src', '-kernel', image, *args, **kwargs)
-        self.addCleanup(side.close)
-        side.wait_serial('pattern ')
-        return side
-
-    def destination(self, *args, incoming='defer', **kwargs):
-        self.count += 1
-        side = Side(self.folder, f'dst{self.count}', '-incoming', incoming, *args, **kwargs)
-        self.addCleanup(side.close)
-        return side
 
     def save(self, src, offset=0):
         """A snapshot of a guest that ran until it was taken."""
@@ -90,20 +39,3 @@ class Snapshots(unittest.TestCase):
         info = side.wait_migration('completed', 'failed', timeout=60)
         self.assertEqual(info['status'], 'completed', info.get('error-desc'))
         return info
-
-    def check_counters(self, side):
-        """Of a guest that stands still: n + 1 up to some page, n from there."""
-        first, last = side.counters()
-        steps = [i for i in range(len(first) - 1) if first[i] != first[i + 1]]
-        self.assertLessEqual(len(steps), 1)
-        for i in steps:
-            self.assertEqual(first[i], first[i + 1] + 1)
-        torn = [i for i in range(len(first)) if first[i] and first[i] ^ last[i] != (1 << 64) - 1]
-        self.assertLessEqual(len(torn), 1)
-
-    def check_same(self, src, dst):
-        """All of guest memory is at the destination, which has not run yet."""
-        self.assertEqual(src.status(), 'postmigrate')
-        self.assertEqual(dst.status(), 'paused')
-        self.check_counters(src)
-        self.assertEqual(src.ram.read_bytes(), dst.ram.read_bytes())

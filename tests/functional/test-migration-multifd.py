@@ -11,11 +11,12 @@ import signal
 import time
 
 import harness
+import pattern
 
 base = importlib.import_module('test-migration')
 
 CAPABILITIES = (*base.CAPABILITIES, 'multifd')
-AREA_BYTES = base.AREA_MIB << 20
+AREA_BYTES = pattern.AREA_MIB << 20
 
 
 class Multifd(base.Migration):
@@ -56,7 +57,7 @@ class Well(Multifd):
         self.assertGreater(ram['transferred'], ram['multifd-bytes'])
         self.assertEqual(ram['transferred'], ram['precopy-bytes'] + ram['downtime-bytes'])
         self.assertGreaterEqual(ram['normal'], AREA_BYTES >> 12)
-        self.assertGreaterEqual(ram['duplicate'], (base.RAM - AREA_BYTES >> 12) - 1024)
+        self.assertGreaterEqual(ram['duplicate'], (pattern.RAM - AREA_BYTES >> 12) - 1024)
         text = src.command('human-monitor-command', command_line='info migrate')
         self.assertRegex(text, r'    Channels: precopy=\d+(\.\d+)? [KM]iB, multifd=\d+(\.\d+)? MiB')
 
@@ -86,19 +87,8 @@ class Well(Multifd):
 
     def test_there_and_back(self):
         """Ten times, the guest running all the while."""
-        here, _ = self.pair(multifd_channels=5)
-        for _ in range(10):
-            here, there = self.pair(here, multifd_channels=5)
-            here.command('migrate', uri=self.listen(there))
-            self.complete(here, there)
-            there.assert_lives(self)
-            here.close()
-            here = there
-        here.wait_serial('counter ')
-        here.command('stop')
-        self.check_counters(here)
-        lines = harness.counters(here.serial())
-        self.assertEqual(lines, list(range(lines[0], lines[0] + len(lines))))
+        self.travel(10, self.source(caps=CAPABILITIES),
+                    lambda here: self.pair(here, multifd_channels=5)[1])
 
     def test_rate(self):
         """max-bandwidth is for all connections together."""
@@ -271,7 +261,7 @@ class Disagreement(Multifd):
         for uri in 'exec:cat > /dev/null', f'file:{self.folder}/x':
             with self.assertRaisesRegex(harness.QmpError, "capability 'multifd' is on"):
                 src.command('migrate', uri=uri)
-        src.set_cap('mapped-ram', True)
+        src.set_caps('mapped-ram')
         src.command('migrate-set-parameters', **{'multifd-compression': 'zstd'})
         with self.assertRaisesRegex(harness.QmpError, "'multifd-compression' is 'zstd'"):
             src.command('migrate', uri=f'file:{self.folder}/x')

@@ -3,45 +3,23 @@
 a known pattern: over each transport, there and back, cancelled and bereaved at
 random moments. Guest memory is a shared file, so every byte can be compared.
 """
-import array
 import os
 import pathlib
 import random
 import signal
 import socket
-import tempfile
 import time
-import unittest
 
 import harness
+import pattern
 
-RAM = 96 << 20
-AREA_MIB = 24
-AREA_START = 1 << 20
-PARAMETERS = {'max-bandwidth': 0}
 CAPABILITIES = ('events', 'return-path')
 
 
-class Side(harness.Machine):
-    """A machine with the pattern guest, whose memory is the file .ram."""
+class Side(pattern.Side):
+    """One that can be connected to in all ways."""
 
-    def __init__(self, folder, name, *args, image=None, incoming=None, caps=CAPABILITIES):
-        self.ram = pathlib.Path(folder, f'{name}.ram')
-        self.ram.unlink(missing_ok=True)
-        line = ['-machine', 'virt,memory-backend=mem', '-nodefaults', '-bios', 'none',
-                '-object', f'memory-backend-file,id=mem,size={RAM},mem-path={self.ram},share=on']
-        if image:
-            line += ['-kernel', image]
-        if incoming:
-            line += ['-incoming', incoming]
-        super().__init__(*line, *args, name=name)
-        for cap in caps:
-            self.set_cap(cap, True)
-        self.command('migrate-set-parameters', **PARAMETERS)
-
-    def set_cap(self, name, state):
-        self.command('migrate-set-capabilities',
-                     capabilities=[{'capability': name, 'state': state}])
+    caps = CAPABILITIES
 
     def send_fd(self, name, fd):
         """getfd."""
@@ -54,9 +32,6 @@ class Side(harness.Machine):
                 return
             self.qmp.events.append(reply)
 
-    def status(self):
-        return self.command('query-status')['status']
-
     def address(self):
         """Where it listens, as a URI."""
         where = self.command('query-migrate')['socket-address'][0]
@@ -64,73 +39,37 @@ class Side(harness.Machine):
             return 'unix:' + where['path']
         return f'tcp:{where["host"]}:{where["port"]}'
 
-    def counters(self):
-        """What the guest has written: the counter of each page of the area."""
-        with open(self.ram, 'rb') as file:
-            file.seek(AREA_START)
-            words = array.array('Q', file.read(AREA_MIB << 20))
-        return words[0::512], words[511::512]
 
-    def assert_lives(self, test, seconds=10):
-        """The guest runs and writes."""
-        test.assertEqual(self.status(), 'running')
-        before = sum(self.counters()[0])
-        end = harness.deadline(seconds)
-        while sum(self.counters()[0]) == before:
-            test.assertLess(time.monotonic(), end, f'{self.name}: the guest does not write')
-            time.sleep(0.01)
+class Migration(pattern.Case):
+    """Two sides, and the way between them."""
 
-
-class Migration(unittest.TestCase):
-    """A folder for the files of a test, and what all of them do."""
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix='godwit-migration-')
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-        self.count = 0
-
-    def source(self, *args, pages_per_second=2000, **kwargs):
-        image = harness.pattern_image(self.folder, area_mib=AREA_MIB, fill=True,
-                                      pages_per_second=pages_per_second)
-        side = Side(self.folder, 'src', *args, image=image, **kwargs)
-        self.addCleanup(side.close)
-        side.wait_serial('pattern ')
-        return side
-
-    def destination(self, *args, incoming='defer', **kwargs):
-        self.count += 1
-        side = Side(self.folder, f'dst{self.count}', *args, incoming=incoming, **kwargs)
-        self.addCleanup(side.close)
-        return side
+    side = Side
 
     def listen(self, dst):
         uri = f'unix:{self.folder}/sock{self.count}'
         dst.command('migrate-incoming', uri=uri)
         return uri
 
-    def check_counters(self, side):
-        """Of a guest that stands still: n + 1 up to some page, n from there."""
-        first, last = side.counters()
-        steps = [i for i in range(len(first) - 1) if first[i] != first[i + 1]]
-        self.assertLessEqual(len(steps), 1)
-        for i in steps:
-            self.assertEqual(first[i], first[i + 1] + 1)
-        torn = [i for i in range(len(first)) if first[i] and first[i] ^ last[i] != (1 << 64) - 1]
-        self.assertLessEqual(len(torn), 1)
-
-    def check_same(self, src, dst):
-        """All of guest memory is at the destination, which has not run yet."""
-        self.assertEqual(src.status(), 'postmigrate')
-        self.assertEqual(dst.status(), 'paused')
-        self.check_counters(src)
-        self.assertEqual(src.ram.read_bytes(), dst.ram.read_bytes())
-
     def complete(self, src, dst):
         info = src.wait_migration('completed', 'failed', timeout=60)
         self.assertEqual(info['status'], 'completed', info.get('error-desc'))
         info = dst.wait_migration('completed', 'failed', timeout=60)
         self.assertEqual(info['status'], 'completed', info.get('error-desc'))
+
+    def travel(self, times, here, next_side):
+        """Moves a guest that runs so often; it has lost nothing."""
+        for _ in range(times):
+            there = next_side(here)
+            here.command('migrate', uri=self.listen(there))
+            self.complete(here, there)
+            there.assert_lives(self)
+            here.close()
+            here = there
+        here.wait_serial('counter ')
+        here.command('stop')
+        self.check_counters(here)
+        lines = harness.counters(here.serial())
+        self.assertEqual(lines, list(range(lines[0], lines[0] + len(lines))))
 
 
 class Transports(Migration):
@@ -240,20 +179,7 @@ class Life(Migration):
 
     def test_there_and_back(self):
         """Twenty times, the guest running all the while."""
-        here = self.source()
-        for _ in range(20):
-            there = self.destination()
-            uri = self.listen(there)
-            here.command('migrate', uri=uri)
-            self.complete(here, there)
-            there.assert_lives(self)
-            here.close()
-            here = there
-        here.wait_serial('counter ')
-        here.command('stop')
-        self.check_counters(here)
-        lines = harness.counters(here.serial())
-        self.assertEqual(lines, list(range(lines[0], lines[0] + len(lines))))
+        self.travel(20, self.source(), lambda _: self.destination())
 
     def settle(self, src, dst):
         """One of the two runs the guest."""
