@@ -330,3 +330,16 @@ void settle(Side *src, Side *dst)
         assert_guest_runs(src);
     }
 }
+
+void start_incoming(Side *dst, const char *uri)
+{
+    MigrationAddress *addr = mig_address_parse(uri, NULL);
+    Error *err = NULL;
+    bool ok;
+
+    vm_lock(dst->vm);
+    ok = migration_start_incoming(dst->vm->migration, addr, false, &err);
+    vm_unlock(dst->vm);
+    g_assert_no_error(err);
+    g_assert_true(ok);
+}

@@ -77,4 +77,7 @@ void migrate_well(Side *src);
  */
 void settle(Side *src, Side *dst);
 
+/* The destination listens at, or loads, @uri; an error leaves it there. */
+void start_incoming(Side *dst, const char *uri);
+
 #endif

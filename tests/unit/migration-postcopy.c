@@ -64,11 +64,7 @@ static void start_by_uri(Pair *pair)
 
     pair_set_cap(pair->src, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT, true);
     pair_set_cap(pair->dst, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT, true);
-    vm_lock(pair->dst->vm);
-    migration_start_incoming(pair->dst->vm->migration,
-                             mig_address_parse(uri, NULL), false, &err);
-    vm_unlock(pair->dst->vm);
-    g_assert_no_error(err);
+    start_incoming(pair->dst, uri);
     vm_lock(pair->src->vm);
     qmp_migrate(pair->src->vm, uri, false, NULL, false, false, false, false,
                 &err);

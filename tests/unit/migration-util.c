@@ -196,3 +196,26 @@ void put_footer(GByteArray *b, uint32_t id)
     put8(b, 0x7e);
     put32(b, id);
 }
+
+GByteArray *multifd_main_stream(const char *id, uint64_t bytes,
+                                unsigned flushes)
+{
+    GByteArray *b = g_byte_array_new();
+
+    put_header(b);
+    put_start(b, 0x01, 1, "ram", 0, 4);
+    put64(b, bytes | RAM_SAVE_FLAG_MEM_SIZE);
+    put_str(b, id);
+    put64(b, bytes);
+    for (unsigned i = 0; i < flushes; i++) {
+        put64(b, RAM_SAVE_FLAG_MULTIFD_FLUSH);
+    }
+    put64(b, RAM_SAVE_FLAG_EOS);
+    put_footer(b, 1);
+    put8(b, 0x03);
+    put32(b, 1);
+    put64(b, RAM_SAVE_FLAG_EOS);
+    put_footer(b, 1);
+    put8(b, 0x00);
+    return b;
+}

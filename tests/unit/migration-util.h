@@ -55,4 +55,11 @@ void put_start(GByteArray *b, uint8_t type, uint32_t id, const char *idstr,
                uint32_t instance, uint32_t version);
 void put_footer(GByteArray *b, uint32_t id);
 
+/*
+ * A main stream whose pages, if there are any, come by other channels: the list
+ * of one block, @flushes flushes, and the end.
+ */
+GByteArray *multifd_main_stream(const char *id, uint64_t bytes,
+                                unsigned flushes);
+
 #endif

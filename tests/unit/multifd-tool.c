@@ -25,28 +25,6 @@ static const MultiFDMethod *method_of(const char *name)
                                        : &multifd_method_none;
 }
 
-static GByteArray *main_stream(unsigned flushes)
-{
-    GByteArray *b = g_byte_array_new();
-
-    put_header(b);
-    put_start(b, 0x01, 1, "ram", 0, 4);
-    put64(b, MEMORY_BYTES | RAM_SAVE_FLAG_MEM_SIZE);
-    put_str(b, "ram");
-    put64(b, MEMORY_BYTES);
-    for (unsigned i = 0; i < flushes; i++) {
-        put64(b, RAM_SAVE_FLAG_MULTIFD_FLUSH);
-    }
-    put64(b, RAM_SAVE_FLAG_EOS);
-    put_footer(b, 1);
-    put8(b, 0x03);
-    put32(b, 1);
-    put64(b, RAM_SAVE_FLAG_EOS);
-    put_footer(b, 1);
-    put8(b, 0x00);
-    return b;
-}
-
 /* Adds the channel whose bytes are in the file @path. */
 static bool add_channel(MultiFDRecv *r, const char *path, Error **errp)
 {
@@ -95,7 +73,8 @@ int main(int argc, char **argv)
     for (int i = 4; i < argc && ok; i++) {
         ok = add_channel(options.multifd_recv, argv[i], &err);
     }
-    stream = main_stream(atoi(argv[2]));
+    stream = multifd_main_stream("ram", MEMORY_BYTES,
+                                 atoi(argv[2]));
     ok = ok && test_load(&t, &test_config, stream->data, stream->len, &err) &&
          g_file_set_contents(argv[3], (char *)t.rb->host, MEMORY_BYTES, &err);
     if (!ok) {

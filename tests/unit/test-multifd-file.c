@@ -53,15 +53,8 @@ static void save(Side *src, const char *path)
 static void start_load(Side *dst, const char *path)
 {
     g_autofree char *uri = g_strdup_printf("file:%s", path);
-    MigrationAddress *addr = mig_address_parse(uri, NULL);
-    Error *err = NULL;
-    bool ok;
 
-    vm_lock(dst->vm);
-    ok = migration_start_incoming(dst->vm->migration, addr, false, &err);
-    vm_unlock(dst->vm);
-    g_assert_no_error(err);
-    g_assert_true(ok);
+    start_incoming(dst, uri);
     wait_status(in_status, dst, MIGRATION_STATUS_COMPLETED,
                 MIGRATION_STATUS_FAILED);
 }

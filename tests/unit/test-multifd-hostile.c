@@ -56,29 +56,6 @@ static void append_payload(GByteArray *b, uint32_t pages)
 
 /* ---- the rig ---- */
 
-/* A stream with the list of blocks, @flushes flushes, and an end. */
-static GByteArray *main_stream(unsigned flushes)
-{
-    GByteArray *b = g_byte_array_new();
-
-    put_header(b);
-    put_start(b, 0x01, 1, "ram", 0, 4);
-    put64(b, BLOCK_PAGES * PAGE | RAM_SAVE_FLAG_MEM_SIZE);
-    put_str(b, "ram0");
-    put64(b, BLOCK_PAGES * PAGE);
-    for (unsigned i = 0; i < flushes; i++) {
-        put64(b, RAM_SAVE_FLAG_MULTIFD_FLUSH);
-    }
-    put64(b, RAM_SAVE_FLAG_EOS);
-    put_footer(b, 1);
-    put8(b, 0x03);
-    put32(b, 1);
-    put64(b, RAM_SAVE_FLAG_EOS);
-    put_footer(b, 1);
-    put8(b, 0x00);
-    return b;
-}
-
 typedef struct Rig {
     TestVm t;
     MultiFDRecv *r;
@@ -151,7 +128,7 @@ static GThread *add_channel(Rig *rig, unsigned id, Feed *feed)
 static bool load_with(Rig *rig, GByteArray *bytes, unsigned flushes,
                       Error **errp)
 {
-    g_autoptr(GByteArray) stream = main_stream(flushes);
+    g_autoptr(GByteArray) stream = multifd_main_stream("ram0", BLOCK_PAGES * PAGE, flushes);
     Feed feed = { .bytes = bytes };
     GThread *thread = add_channel(rig, 0, &feed);
     bool ok = test_load(&rig->t, &test_config, stream->data, stream->len,
@@ -378,7 +355,7 @@ static void test_end_in_payload(void)
 
 static void test_channel_missing(void)
 {
-    g_autoptr(GByteArray) stream = main_stream(1), b = g_byte_array_new();
+    g_autoptr(GByteArray) stream = multifd_main_stream("ram0", BLOCK_PAGES * PAGE, 1), b = g_byte_array_new();
     Feed feed = { .bytes = b };
     Error *err = NULL;
     GThread *thread;
@@ -422,7 +399,7 @@ static void test_same_id_twice(void)
 
 static void test_flush_without_capability(void)
 {
-    g_autoptr(GByteArray) stream = main_stream(1);
+    g_autoptr(GByteArray) stream = multifd_main_stream("ram0", BLOCK_PAGES * PAGE, 1);
     TestVm t;
 
     test_vm_init(&t, BLOCK_PAGES);

@@ -29,19 +29,6 @@ static void set_zero_detection(Side *s, ZeroPageDetection who)
     s->vm->migration->options.params[MIG_PARAM_ZERO_PAGE_DETECTION] = who;
 }
 
-static void listen_at(Side *dst)
-{
-    MigrationAddress *addr = mig_address_parse(uri, NULL);
-    Error *err = NULL;
-    bool ok;
-
-    vm_lock(dst->vm);
-    ok = migration_start_incoming(dst->vm->migration, addr, false, &err);
-    vm_unlock(dst->vm);
-    g_assert_no_error(err);
-    g_assert_true(ok);
-}
-
 static void migrate_to(Side *src)
 {
     Error *err = NULL;
@@ -87,7 +74,7 @@ static void migrate_here(Side *src, unsigned channels)
     Side *dst = new_destination(channels);
 
     use_multifd(src, channels);
-    listen_at(dst);
+    start_incoming(dst, uri);
     migrate_to(src);
     wait_both(src, dst);
     assert_no_failure(src);
@@ -162,7 +149,7 @@ static void test_compression(gconstpointer how)
     use_multifd(src, 3);
     set_compression(src, GPOINTER_TO_UINT(how), 3);
     set_compression(dst, GPOINTER_TO_UINT(how), 0);
-    listen_at(dst);
+    start_incoming(dst, uri);
     migrate_to(src);
     wait_both(src, dst);
     assert_no_failure(src);
@@ -217,7 +204,7 @@ static void test_order(gconstpointer who)
     src->vm->migration
         ->options.caps[MIGRATION_CAPABILITY_PAUSE_BEFORE_SWITCHOVER] = true;
     src->vm->migration->options.params[MIG_PARAM_DOWNTIME_LIMIT] = 0;
-    listen_at(dst);
+    start_incoming(dst, uri);
     thread = g_thread_new("toggle", toggle, &t);
     migrate_to(src);
     g_usleep(300000);
@@ -251,7 +238,7 @@ static void test_rate(void)
     use_multifd(src, 8);
     src->vm->migration->options.params[MIG_PARAM_MAX_BANDWIDTH] = 4 * MIB;
     src->vm->migration->options.params[MIG_PARAM_DOWNTIME_LIMIT] = 0;
-    listen_at(dst);
+    start_incoming(dst, uri);
     migrate_to(src);
     wait_status(out_status, src, MIGRATION_STATUS_ACTIVE,
                 MIGRATION_STATUS_FAILED);
@@ -289,7 +276,7 @@ static void migrate_fails(unsigned src_channels, unsigned dst_channels,
     Side *src = side_new_source(), *dst = new_destination(dst_channels);
 
     use_multifd(src, src_channels);
-    listen_at(dst);
+    start_incoming(dst, uri);
     migrate_to(src);
     wait_both(src, dst);
     g_assert_cmpint(out_status(src), ==, MIGRATION_STATUS_FAILED);
@@ -333,7 +320,7 @@ static void test_other_compression(void)
 
     use_multifd(src, 2);
     set_compression(src, MULTI_FD_COMPRESSION_ZSTD, 1);
-    listen_at(dst);
+    start_incoming(dst, uri);
     migrate_to(src);
     wait_both(src, dst);
     assert_error(dst, "*name compression 2; 0 is expected "
@@ -349,7 +336,7 @@ static void test_other_uuid(void)
 
     use_multifd(src, 2);
     memset(src->vm->uuid, 0xab, 16);
-    listen_at(dst);
+    start_incoming(dst, uri);
     migrate_to(src);
     wait_both(src, dst);
     assert_error(dst, "*UUID abababab-abab-abab-abab-abababababab; "
@@ -393,7 +380,7 @@ static void test_cancel(void)
     for (unsigned i = 0; i < 30; i++) {
         Side *dst = new_destination(4);
 
-        listen_at(dst);
+        start_incoming(dst, uri);
         migrate_to(src);
         g_usleep(g_test_rand_int_range(0, 12000));
         cancel(src);
@@ -445,7 +432,7 @@ static void test_destination_stops(void)
 
     use_multifd(src, 3);
     src->vm->migration->options.params[MIG_PARAM_MAX_BANDWIDTH] = 2 * MIB;
-    listen_at(dst);
+    start_incoming(dst, uri);
     migrate_to(src);
     wait_status(out_status, src, MIGRATION_STATUS_ACTIVE,
                 MIGRATION_STATUS_FAILED);
@@ -465,7 +452,7 @@ static void test_destination_stops_early(void)
 {
     Side *dst = new_destination(3);
 
-    listen_at(dst);
+    start_incoming(dst, uri);
     g_usleep(10000);
     side_free(dst);
 }

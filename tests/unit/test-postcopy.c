@@ -207,11 +207,7 @@ static void test_preempt_off_at_destination(void)
 
     pair_begin(&pair);
     pair_set_cap(pair.src, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT, true);
-    vm_lock(pair.dst->vm);
-    g_assert_true(migration_start_incoming(
-        pair.dst->vm->migration, mig_address_parse("tcp:127.0.0.1:0", NULL),
-        false, NULL));
-    vm_unlock(pair.dst->vm);
+    start_incoming(pair.dst, "tcp:127.0.0.1:0");
     info = query(pair.dst);
     vm_lock(pair.src->vm);
     {
