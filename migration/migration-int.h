@@ -76,7 +76,10 @@ struct Migration {
     uint64_t kicks;             /* what may cut a wait short happened */
 };
 
-/* So many PINGs may be out at a time. */
+/*
+ * So many PINGs may be out at a time: one behind memory, one behind a device
+ * that comes right after it, and as many again before the first is answered.
+ */
 #define MIG_PINGS_MAX 4
 
 /* What the source knows of the other side's answers; under Migration.lock. */

@@ -40,10 +40,13 @@ bool mig_measured_get(const MigMeasured *m, uint64_t *bps);
  * The rate of what comes in runs. What comes first in a run tells of the time
  * before it: a device gives at once what it has made ready meanwhile, and bytes
  * leave when those of others before them have. So the first 16 ms of each run
- * do not count, unless they are part of one sample with much more.
+ * do not count, unless they are part of one sample with much more: a third of
+ * the turn that a module has (savevm_iterate()), so that two thirds count.
+ * Between two samples of one run lies the loop's own work alone, which is
+ * microseconds; 2 ms mean that somebody else was served.
  */
 #define MIG_RUN_WARM_UP_NS (16 * INT64_C(1000000))
-#define MIG_RUN_GAP_NS (2 * INT64_C(1000000))       /* ends a run */
+#define MIG_RUN_GAP_NS (2 * INT64_C(1000000))
 
 typedef struct MigRuns {
     MigRate steady;
