@@ -11,8 +11,13 @@
 #include "mig-state.h"
 #include "sim-state.h"
 
-/* Lost time up to this much is made up for; more was not the device's. */
+/*
+ * Of the time by which a caller is late up to so much is made up for: the
+ * host's scheduling is not the device's pace. Who stays away for longer than
+ * the second is not late: a device makes nothing ahead.
+ */
 #define SIM_CATCH_UP_NS 10000000
+#define SIM_AWAY_NS 30000000
 
 typedef struct SimMove {
     int64_t at_ns;
