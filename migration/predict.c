@@ -19,9 +19,6 @@
 #define FIRST_ESTIMATE_BYTES (256 * UINT64_C(1024))
 #define FIRST_ESTIMATE_NS (100 * INT64_C(1000000))
 
-/* A burst below this says more about scheduling than about the other side. */
-#define BURST_MIN_BYTES (256 * UINT64_C(1024))
-
 typedef struct ModuleRates {
     const char *idstr;
     uint32_t instance;
@@ -221,7 +218,7 @@ void mig_predictor_accepted(MigPredictor *p, const MigBurst *burst,
     ns = p->answered_ns > burst->start_ns
         ? now_ns - p->answered_ns
         : now_ns - burst->start_ns - p->round_trip_ns;
-    if (burst->bytes >= BURST_MIN_BYTES && ns > 0) {
+    if (burst->bytes >= MIG_BURST_MIN_BYTES && ns > 0) {
         mig_acceptance_add(&p->accepted, burst->bytes, ns);
         if (burst->idstr) {
             mig_acceptance_add(&get_module(p, burst->idstr,
@@ -279,11 +276,8 @@ static uint64_t bandwidth_for(MigPredictor *p, const MigRecord *rec,
     for (guint i = 0; rec->modules && i < rec->modules->len; i++) {
         const SaveVMModule *m = &g_array_index(rec->modules, SaveVMModule, i);
         const ModuleRates *r = find_module(p, m->idstr, m->instance);
-        uint64_t bps = all_bps;
+        uint64_t bps = r ? mig_runs_get_near(&r->wire, all_bps) : all_bps;
 
-        if (r) {
-            mig_runs_get(&r->wire, &bps);
-        }
         sum = sat_add_u64(sum, m->pending.total_bytes);
         ns += time_for(m->pending.total_bytes, bps);
     }

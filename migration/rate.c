@@ -65,6 +65,18 @@ bool mig_runs_get(const MigRuns *r, uint64_t *bps)
            mig_rate_get(&r->steady, bps);
 }
 
+uint64_t mig_runs_get_near(const MigRuns *r, uint64_t all_bps)
+{
+    const uint64_t guess_ns = 2 * MIG_RUN_WARM_UP_NS;
+    uint64_t guess = sat_muldiv_u64(all_bps, guess_ns, NS_PER_SEC);
+
+    if (r->steady.bytes == 0) {
+        return MAX(all_bps, 1);
+    }
+    return MAX(sat_muldiv_u64(sat_add_u64(r->steady.bytes, guess), NS_PER_SEC,
+                              sat_add_u64(r->steady.ns, guess_ns)), 1);
+}
+
 void mig_acceptance_add(MigAcceptance *a, uint64_t bytes, uint64_t ns)
 {
     a->bursts[a->count++ % MIG_BURSTS_KEPT] = (MigTaken) {

@@ -58,6 +58,13 @@ typedef struct MigRuns {
 void mig_runs_add(MigRuns *r, uint64_t bytes, int64_t ns, int64_t now_ns);
 /* False: no run has been long enough. */
 bool mig_runs_get(const MigRuns *r, uint64_t *bps);
+/*
+ * The same where @all_bps, a rate that others and these runs have together, is
+ * the best guess without them: it weighs as much as two warm-ups of measured
+ * time, so that a few milliseconds of one module do not outweigh seconds of
+ * all.
+ */
+uint64_t mig_runs_get_near(const MigRuns *r, uint64_t all_bps);
 
 /*
  * The rate at which bursts are taken in by the other side: the median of the
@@ -65,6 +72,9 @@ bool mig_runs_get(const MigRuns *r, uint64_t *bps);
  * does not depend on its bytes.
  */
 #define MIG_BURSTS_KEPT 15
+
+/* One with less says more about scheduling than about the other side. */
+#define MIG_BURST_MIN_BYTES (256 * UINT64_C(1024))
 
 typedef struct MigTaken {
     uint64_t bytes;

@@ -81,6 +81,26 @@ static void test_runs(void)
     g_assert_true(mig_runs_get(&r, &bps));
 }
 
+/* A little that was measured of one does not outweigh what all have. */
+static void test_runs_near(void)
+{
+    MigRuns r = { 0 };
+    uint64_t all = 200 * 1024 * KIB;
+
+    g_assert_cmpuint(mig_runs_get_near(&r, all), ==, all);
+    g_assert_cmpuint(mig_runs_get_near(&r, 0), ==, 1);
+    mig_runs_add(&r, 1024 * KIB, 64 * MS, SEC);
+    /* 1 MiB in 64 ms, and 32 ms at 200 MiB/s. */
+    g_assert_cmpuint(mig_runs_get_near(&r, all) / KIB, ==,
+                     7400 * 1024 / 96);
+    for (int i = 2; i < 100; i++) {
+        mig_runs_add(&r, 1024 * KIB, 64 * MS, i * SEC);
+    }
+    g_assert_cmpuint(mig_runs_get_near(&r, all), <, 40 * 1024 * KIB);
+    mig_runs_add(&r, UINT64_MAX, INT64_MAX, INT64_MAX);
+    g_assert_cmpuint(mig_runs_get_near(&r, UINT64_MAX), >, 0);
+}
+
 static void test_acceptance(void)
 {
     MigAcceptance a = { 0 };
@@ -112,6 +132,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/spec-3/rate", test_rate);
     g_test_add_func("/migration/spec-3/small-windows", test_measured);
     g_test_add_func("/migration/spec-4/runs", test_runs);
+    g_test_add_func("/migration/spec-3/runs-near", test_runs_near);
     g_test_add_func("/migration/spec-4/median-acceptance", test_acceptance);
     return g_test_run();
 }
