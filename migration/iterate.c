@@ -4,6 +4,7 @@
  * lock, no system call of its own.
  */
 #include "migration/iterate.h"
+#include "migration/rate.h"
 #include "trace/trace-migration.h"
 
 /*
@@ -202,6 +203,7 @@ static void end_burst(MigLoop *loop)
 {
     report_burst(loop);
     forget_burst(loop);
+    loop->flowing = (MigBurst) { 0 };
 }
 
 /* Another module than the one that began it has just sent. */
@@ -215,11 +217,33 @@ static bool burst_changes_hands(MigLoop *loop)
     return senders > 1;
 }
 
+/*
+ * What a sender's first bytes wait for, until both sides are at work, is not
+ * part of its rate: they are a piece of their own, and the next one's time
+ * begins when they have arrived.
+ */
+static bool burst_leads_in(MigLoop *loop)
+{
+    name_burst(loop);
+    return loop->burst.idstr != loop->flowing.idstr ||
+           loop->burst.instance != loop->flowing.instance;
+}
+
+/* What comes next may be another's. */
+static bool turn_ended(MigLoop *loop)
+{
+    return loop->ops->turn_ended && loop->ops->turn_ended(loop->opaque);
+}
+
 /* A long one is reported in pieces, and one of several modules in theirs. */
 static void cut_burst(MigLoop *loop)
 {
+    bool enough = loop->burst.bytes >= MIG_BURST_MIN_BYTES;
+
     if ((clock_now_ns(loop->clock) - loop->burst.start_ns >= BURST_NS ||
+         (enough && (turn_ended(loop) || burst_leads_in(loop))) ||
          burst_changes_hands(loop)) && report_burst(loop)) {
+        loop->flowing = loop->burst;
         forget_burst(loop);
     }
 }

@@ -40,6 +40,9 @@ typedef struct MigLoopOps {
     void (*query)(void *opaque, bool exact, GArray *modules);
     /* savevm_iterate(): a chunk of some milliseconds */
     MigIterate (*iterate)(void *opaque, Error **errp);
+    /* savevm_turn_ended(): the next iterate may be another module's. May be
+       NULL */
+    bool (*turn_ended)(void *opaque);
     /* What has left, and the time that took */
     void (*counters)(void *opaque, MigStreamCounters *counters);
     /* How long until the rate limit lets more out, ns; 0: now */
@@ -84,6 +87,7 @@ typedef struct MigLoop {
     MigStreamCounters counters; /* ... and what had been sent by then */
     MigBurst burst;             /* bytes 0: none has begun */
     GArray *burst_of;           /* of BurstShare: whose bytes they are */
+    MigBurst flowing;           /* the last piece since a pause; or none's */
     MigForecast forecast;       /* of the last exact query */
 
     /* Atomic */

@@ -77,10 +77,10 @@ struct Migration {
 };
 
 /*
- * So many PINGs may be out at a time: one behind memory, one behind a device
- * that comes right after it, and as many again before the first is answered.
+ * So many PINGs may be out at a time: two each behind memory and a device that
+ * comes right after it, and as many again before the first is answered.
  */
-#define MIG_PINGS_MAX 4
+#define MIG_PINGS_MAX 8
 
 /* What the source knows of the other side's answers; under Migration.lock. */
 typedef struct MigReturn {

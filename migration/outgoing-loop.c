@@ -40,21 +40,6 @@ static void loop_counters(void *opaque, MigStreamCounters *counters)
     outgoing_counters(opaque, counters);
 }
 
-/* Each module's share of the time without a CPU is not its own. */
-static void subtract_delay(MigOut *out, GArray *modules)
-{
-    uint64_t all = 0;
-
-    for (guint i = 0; i < modules->len; i++) {
-        all += g_array_index(modules, SaveVMModule, i).iterate_ns;
-    }
-    for (guint i = 0; i < modules->len; i++) {
-        int64_t *ns = &g_array_index(modules, SaveVMModule, i).iterate_ns;
-
-        *ns -= sat_muldiv_u64(MIN(out->delayed_ns, all), *ns, all);
-    }
-}
-
 static void loop_query(void *opaque, bool exact, GArray *modules)
 {
     MigOut *out = opaque;
@@ -62,7 +47,6 @@ static void loop_query(void *opaque, bool exact, GArray *modules)
     RamStats ram;
 
     savevm_query_pending(out->sv, exact, modules);
-    subtract_delay(out, modules);
     outgoing_sent(out, &counters);
     ram_get_stats(out->m->ram, &ram);
     mig_stats_sample(&out->stats, clock_now_ns(out->m->clock),
@@ -72,17 +56,19 @@ static void loop_query(void *opaque, bool exact, GArray *modules)
 static MigIterate loop_iterate(void *opaque, Error **errp)
 {
     MigOut *out = opaque;
-    uint64_t before = run_delay_ns(&out->run_delay);
+    uint64_t before = savevm_delayed_ns(out->sv);
     MigIterate res = savevm_iterate(out->sv, errp);
 
-    if (out->multifd) {
-        /* Others do the sending, and the time that counts is theirs. */
-        return res;
-    }
-    __atomic_fetch_add(&out->delayed_ns,
-                       sat_sub_u64(run_delay_ns(&out->run_delay), before),
+    __atomic_fetch_add(&out->delayed_ns, savevm_delayed_ns(out->sv) - before,
                        __ATOMIC_RELAXED);
     return res;
+}
+
+static bool loop_turn_ended(void *opaque)
+{
+    MigOut *out = opaque;
+
+    return savevm_turn_ended(out->sv);
 }
 
 static int64_t loop_rate_wait(void *opaque)
@@ -181,6 +167,7 @@ static bool loop_burst_ended(void *opaque, const MigBurst *burst)
 const MigLoopOps outgoing_loop_ops = {
     .query = loop_query,
     .iterate = loop_iterate,
+    .turn_ended = loop_turn_ended,
     .counters = loop_counters,
     .rate_wait_ns = loop_rate_wait,
     .wait = loop_wait,

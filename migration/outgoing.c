@@ -118,6 +118,10 @@ static bool set_up(MigOut *out, Error **errp)
     ram.multifd_send = out->multifd;
     mig_predictor_begin(m->predictor);
     out->sv = savevm_new(m->vm, out->stream, &config);
+    if (!out->multifd) {
+        /* With it others do the sending, and the time that counts is theirs. */
+        savevm_set_run_delay(out->sv, &out->run_delay);
+    }
     if (!savevm_write_header(out->sv, errp) || !open_return_path(out, errp)) {
         return false;
     }

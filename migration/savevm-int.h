@@ -91,7 +91,10 @@ struct SaveVM {
     GPtrArray *entries;         /* scratch of a walk; empty between walks */
     bool postcopy;              /* what can follows after the switchover */
     guint next;                 /* where savevm_iterate() goes on, */
-    int64_t turn_ns;            /* ... and what that one has had of its turn */
+    int64_t turn_ns;            /* ... and what that one has had of its turn, */
+    uint64_t turn_bytes;        /* ... and sent in it */
+    const RunDelay *run_delay;  /* see savevm_set_run_delay() */
+    uint64_t delayed_ns;        /* without a CPU, while modules iterated */
 };
 
 void savevm_put_command(MigStream *s, uint16_t command, const void *data,

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "migration/rate.h"
 #include "migration/savevm-int.h"
 #include "migration/stream-owner.h"
 #include "migration/vmdesc.h"
@@ -215,14 +216,30 @@ static void take_turn(SaveVM *sv, SaveEntry *e, int64_t ns, bool hungry)
     }
     e->hungry = hungry;
     e->turn_ns += ns;
-    e->iterate_ns += ns;
+    sv->turn_ns += ns;
+}
+
+void savevm_set_run_delay(SaveVM *sv, const RunDelay *rd)
+{
+    sv->run_delay = rd;
+}
+
+uint64_t savevm_delayed_ns(const SaveVM *sv)
+{
+    return sv->delayed_ns;
+}
+
+static uint64_t thread_delay_ns(const SaveVM *sv)
+{
+    return sv->run_delay ? run_delay_ns(sv->run_delay) : 0;
 }
 
 static MigIterate iterate_one(SaveVM *sv, SaveEntry *e, Error **errp)
 {
     uint64_t start = mig_stream_offset(sv->s);
     uint64_t in_order = mig_stream_in_order(sv->s), body;
-    int64_t start_ns = clock_now_ns(sv->vm->host_clock);
+    uint64_t delay_ns = thread_delay_ns(sv);
+    int64_t start_ns = clock_now_ns(sv->vm->host_clock), ns;
     Error *err = NULL;
     MigIterate res;
 
@@ -241,24 +258,29 @@ static MigIterate iterate_one(SaveVM *sv, SaveEntry *e, Error **errp)
     if (res != MIG_ITERATE_ERROR && !mig_stream_flush(sv->s, &err)) {
         res = MIG_ITERATE_ERROR;
     }
-    take_turn(sv, e, clock_now_ns(sv->vm->host_clock) - start_ns,
-              res == MIG_ITERATE_MORE);
+    ns = clock_now_ns(sv->vm->host_clock) - start_ns;
+    take_turn(sv, e, ns, res == MIG_ITERATE_MORE);
+    delay_ns = MIN(sat_sub_u64(thread_delay_ns(sv), delay_ns), (uint64_t)ns);
+    sv->delayed_ns += delay_ns;
+    e->iterate_ns += ns - delay_ns;
     if (res == MIG_ITERATE_ERROR) {
         section_failed(sv, e, err, errp);
     }
     return res;
 }
 
-/* Whether @e, which has just had @ns and wants more, comes first next time. */
-static bool goes_on(SaveVM *sv, const SaveEntry *e, int64_t ns)
+/* Whether @e, whose turn it is and who may want more, has had enough. */
+static bool turn_ends(SaveVM *sv, const SaveEntry *e)
 {
-    sv->turn_ns += ns;
-    if (e->hungry && sv->turn_ns < TURN_NS &&
-        !mig_stream_rate_exceeded(sv->s)) {
-        return true;
-    }
+    return !e->hungry || sv->turn_ns >= TURN_NS ||
+           mig_stream_rate_exceeded(sv->s);
+}
+
+static void pass_turn(SaveVM *sv, guint count)
+{
+    sv->next = (sv->next + 1) % count;
     sv->turn_ns = 0;
-    return false;
+    sv->turn_bytes = 0;
 }
 
 MigIterate savevm_iterate(SaveVM *sv, Error **errp)
@@ -271,7 +293,7 @@ MigIterate savevm_iterate(SaveVM *sv, Error **errp)
     count = sv->entries->len;
     for (guint n = 0; n < count && all != MIG_ITERATE_ERROR; n++) {
         SaveEntry *e = sv->entries->pdata[sv->next % count];
-        int64_t before_ns;
+        uint64_t before_bytes, bytes;
         MigIterate one;
 
         /* Whoever the rate cut off comes first next time. */
@@ -279,28 +301,41 @@ MigIterate savevm_iterate(SaveVM *sv, Error **errp)
             all = MIG_ITERATE_MORE;
             break;
         }
-        sv->next = (sv->next + 1) % count;
         if (!has_turn(sv, e)) {
+            pass_turn(sv, count);
             all = MIG_ITERATE_MORE;
             continue;
         }
         if (!e->saving || !e->ops->save_live_iterate ||
             !savevm_entry_enter(sv->registry, e)) {
+            pass_turn(sv, count);
             continue;
         }
-        before_ns = e->iterate_ns;
+        before_bytes = e->sent_bytes;
         one = iterate_one(sv, e, errp);
         savevm_entry_leave(sv->registry, e);
+        sv->turn_bytes += e->sent_bytes - before_bytes;
         if (one != MIG_ITERATE_DONE) {
             all = one;
         }
-        if (goes_on(sv, e, e->iterate_ns - before_ns)) {
-            sv->next = (sv->next + count - 1) % count;
+        if (!turn_ends(sv, e)) {
+            break;
+        }
+        bytes = sv->turn_bytes;
+        pass_turn(sv, count);
+        if (bytes >= MIG_WINDOW_MIN_BYTES && one != MIG_ITERATE_ERROR) {
+            /* What the next one sends is to be told apart from this. */
+            all = MIG_ITERATE_MORE;
             break;
         }
     }
     savevm_entries_put(sv->registry, sv->entries);
     return all;
+}
+
+bool savevm_turn_ended(const SaveVM *sv)
+{
+    return sv->turn_ns == 0;
 }
 
 void savevm_query_pending(SaveVM *sv, bool exact, GArray *modules)

@@ -25,6 +25,7 @@
 
 #include "migration/postcopy-wire.h"
 #include "migration/register.h"
+#include "migration/run-delay.h"
 #include "migration/stream.h"
 #include "system/vm.h"
 
@@ -114,10 +115,20 @@ bool savevm_setup(SaveVM *sv, Error **errp);
 
 /*
  * save_live_iterate() of the modules in turn, each in a PART section, until
- * the stream's rate is exceeded. DONE: every module has answered DONE and
- * nothing was cut short by the rate. Big lock not held.
+ * the stream's rate is exceeded, or one has sent so much (MIG_WINDOW_MIN_BYTES)
+ * that its rate can be told. DONE: every module has answered DONE and nothing
+ * was cut short. Big lock not held.
  */
 MigIterate savevm_iterate(SaveVM *sv, Error **errp);
+/*
+ * Has the time without a CPU told apart from that of the modules: @rd is the
+ * migration thread's own, and must outlive @sv.
+ */
+void savevm_set_run_delay(SaveVM *sv, const RunDelay *rd);
+/* How much that was in all savevm_iterate() so far; ns. */
+uint64_t savevm_delayed_ns(const SaveVM *sv);
+/* Whether the next savevm_iterate() need not begin with the same module. */
+bool savevm_turn_ended(const SaveVM *sv);
 
 /* What a module said and what it has cost. */
 typedef struct SaveVMModule {
@@ -127,7 +138,8 @@ typedef struct SaveVMModule {
     bool postcopy;              /* it can go on after the switchover */
     MigPendingData pending;     /* of the query; total_bytes is filled */
     uint64_t sent_bytes;        /* of all its sections */
-    int64_t iterate_ns;         /* time inside save_live_iterate() */
+    int64_t iterate_ns;         /* time inside save_live_iterate(), with a CPU
+                                   if savevm_set_run_delay() */
     uint64_t complete_bytes;    /* of those that savevm_complete_live() sent, */
     int64_t complete_ns;        /* ... and the time they took */
 } SaveVMModule;

@@ -96,11 +96,30 @@ static MigIterate sim_iterate(void *opaque, Error **errp)
         }
         send_bytes(sim, m, chunk);
         m->dirty_bytes -= chunk;
-        if (m->dirty_bytes) {
+        sim->turn_ended = m->dirty_bytes == 0;
+        if (m->dirty_bytes || (sim->turns && chunk)) {
             res = MIG_ITERATE_MORE;
+        }
+        if (sim->turns && chunk) {
+            break;
         }
     }
     return res;
+}
+
+static bool sim_turn_ended(void *opaque)
+{
+    return ((Sim *)opaque)->turn_ended;
+}
+
+static bool sim_burst_ended(void *opaque, const MigBurst *burst)
+{
+    Sim *sim = opaque;
+
+    if (sim->num_bursts < SIM_BURSTS_MAX) {
+        sim->bursts[sim->num_bursts++] = *burst;
+    }
+    return true;
 }
 
 static void sim_counters(void *opaque, MigStreamCounters *counters)
@@ -153,11 +172,13 @@ static void sim_pass_begun(void *opaque, uint64_t pass)
 static const MigLoopOps sim_ops = {
     .query = sim_query,
     .iterate = sim_iterate,
+    .turn_ended = sim_turn_ended,
     .counters = sim_counters,
     .rate_wait_ns = sim_rate_wait,
     .wait = sim_wait,
     .stopped = sim_stopped,
     .terms = sim_terms,
+    .burst_ended = sim_burst_ended,
     .pass_begun = sim_pass_begun,
 };
 

@@ -11,6 +11,7 @@
 
 #define SIM_MODULES_MAX 8
 #define SIM_EVENTS_MAX 4096
+#define SIM_BURSTS_MAX 64
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
@@ -45,6 +46,8 @@ typedef struct Sim {
     MigStreamCounters counters;
     uint64_t header_bytes;      /* what an iterate with no data puts out */
     MigSwitchoverTerms terms;
+    bool turns;                 /* an iterate serves one module, until it has
+                                   no more */
     bool stopped;
     int64_t wait_cut_ns;        /* a wait ends after this at most; 0: never */
     int64_t busy_ns;            /* spent in anything but waits */
@@ -60,6 +63,9 @@ typedef struct Sim {
     uint64_t events[SIM_EVENTS_MAX];
     int64_t event_ns[SIM_EVENTS_MAX];
     unsigned num_events;
+    MigBurst bursts[SIM_BURSTS_MAX];    /* the first ones */
+    unsigned num_bursts;
+    bool turn_ended;
     bool last_query_exact;
     int64_t downtime_ns;        /* what the blackout took: sim_switch_over() */
 } Sim;

@@ -406,6 +406,36 @@ static void test_sum_does_not_wrap(void)
     sim_free(sim);
 }
 
+/*
+ * A rate is learned of one module at a time, and without what its first bytes
+ * had to wait for: bursts are cut where the sender changes, and behind what a
+ * sender sends first.
+ */
+static void test_bursts_of_one(void)
+{
+    Sim *sim = sim_new(GBPS);
+    SimModule *ram = sim_add_ram(sim, 64 * MIB, 0, 0);
+    SimModule *dev = sim_add_device(sim, "vfio", GIB);
+    uint64_t ram_bytes = ram->dirty_bytes, chunk = GBPS / 100;
+    unsigned i = 0;
+
+    dev->dirty_bytes = 25 * MIB;
+    sim->turns = true;
+    sim_begin(sim);
+    sim_run(sim, 300 * MS);
+    g_assert_cmpuint(sim->bursts[0].bytes, ==, chunk);
+    for (; i < sim->num_bursts && sim->bursts[i].idstr == ram->id; i++) {
+        ram_bytes -= sim->bursts[i].bytes;
+    }
+    g_assert_cmpuint(ram_bytes, ==, 0);
+    g_assert_cmpuint(i + 2, ==, sim->num_bursts);
+    g_assert_true(sim->bursts[i].idstr == dev->id);
+    g_assert_cmpuint(sim->bursts[i].bytes, ==, chunk);
+    g_assert_true(sim->bursts[i + 1].idstr == dev->id);
+    g_assert_cmpuint(sim->bursts[i + 1].bytes, ==, 25 * MIB - chunk);
+    sim_free(sim);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -438,6 +468,7 @@ int main(int argc, char **argv)
                     test_postcopy_starts);
     g_test_add_func("/migration/spec-2/postcopy/large-device",
                     test_postcopy_large_device);
+    g_test_add_func("/migration/spec-4/bursts-of-one", test_bursts_of_one);
     g_test_add_func("/migration/spec-1/garbage-sizes", test_garbage_sizes);
     g_test_add_func("/migration/spec-1/sum-does-not-wrap",
                     test_sum_does_not_wrap);

@@ -12,6 +12,7 @@ typedef struct Live {
     char tag;
     GString *log;               /* what was called, in order */
     char fail_at;               /* the letter of the hook that fails */
+    uint32_t fill;              /* bytes beyond its word that the next one sends */
     int64_t work_us;            /* in an iterate, */
     int64_t spent_us;           /* ... and in all of them so far */
     unsigned iterates;
@@ -42,6 +43,10 @@ static MigIterate live_iterate(MigStream *s, void *opaque, Error **errp)
     } while (now < start + l->work_us);
     l->spent_us += now - start;
     mig_put_be32(s, 0);
+    while (l->fill) {
+        mig_put_u8(s, 0);
+        l->fill--;
+    }
     l->iterates++;
     return l->answer;
 }
@@ -354,6 +359,42 @@ static void test_fair(void)
     machine_clear(&src);
 }
 
+/* What is enough for a rate comes alone. */
+static void test_one_at_a_time(void)
+{
+    g_autoptr(IoChannel) ch = io_channel_new_buffer();
+    MigStream *s = mig_stream_new_output(ch, clock_host());
+    Machine src;
+    SaveVM *sv;
+
+    machine_init(&src, NULL);
+    sv = savevm_new(src.t.vm, s, &test_config);
+    vm_lock(src.t.vm);
+    g_assert_true(savevm_write_header(sv, NULL) && savevm_setup(sv, NULL));
+    vm_unlock(src.t.vm);
+    for (unsigned i = 0; i < 2; i++) {
+        src.live[i].fill = 100000;
+    }
+    for (unsigned i = 1; i <= 2; i++) {
+        g_assert_cmpint(savevm_iterate(sv, NULL), ==, MIG_ITERATE_MORE);
+        g_assert_true(savevm_turn_ended(sv));
+        g_assert_cmpuint(src.live[0].iterates + src.live[1].iterates, ==, i);
+    }
+    g_assert_cmpuint(src.live[0].fill + src.live[1].fill, ==, 0);
+    g_assert_cmpint(savevm_iterate(sv, NULL), ==, MIG_ITERATE_DONE);
+    g_assert_cmpuint(src.live[0].iterates + src.live[1].iterates, ==, 4);
+    /* The turn of one that has more goes on. */
+    src.live[0].answer = src.live[1].answer = MIG_ITERATE_MORE;
+    savevm_iterate(sv, NULL);
+    g_assert_false(savevm_turn_ended(sv));
+    vm_lock(src.t.vm);
+    savevm_cleanup(sv);
+    vm_unlock(src.t.vm);
+    savevm_free(sv);
+    mig_stream_free(s);
+    machine_clear(&src);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -363,5 +404,6 @@ int main(int argc, char **argv)
     g_test_add_func("/savevm/live/switchover", test_switchover);
     g_test_add_func("/savevm/live/hostile", test_hostile);
     g_test_add_func("/savevm/live/fair", test_fair);
+    g_test_add_func("/savevm/live/one-at-a-time", test_one_at_a_time);
     return g_test_run();
 }
