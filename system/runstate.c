@@ -76,6 +76,7 @@ struct RunStateCtl {
     GArray *resets;             /* of ResetHandler */
     void (*powerdown_fn)(void *opaque);
     void *powerdown_opaque;
+    bool button;                /* asked for; the handler not called yet */
 
     GMutex lock;                /* protects what follows */
     GCond turn_over;
@@ -508,6 +509,10 @@ static void carry_out(void *opaque)
     }
     if (powerdown) {
         qapi_event_send_powerdown(vm);
+        ctl->button = true;
+    }
+    if (ctl->button && !guest_is_being_moved(vm)) {
+        ctl->button = false;
         if (ctl->powerdown_fn) {
             ctl->powerdown_fn(ctl->powerdown_opaque);
         }

@@ -57,6 +57,7 @@ void runstate_remove_handler(Vm *vm, unsigned id);
  */
 void vm_request_reset(Vm *vm, ShutdownCause cause);
 void vm_request_shutdown(Vm *vm, ShutdownCause cause);
+/* Event POWERDOWN, then the machine's power button. */
 void vm_request_powerdown(Vm *vm);
 
 /* Stops the guest into @state, if it runs then: for harts and back ends. */
@@ -83,7 +84,12 @@ typedef void (*ResetFn)(void *opaque);
 void vm_add_reset_handler(Vm *vm, ResetFn fn, void *opaque);
 void vm_remove_reset_handler(Vm *vm, ResetFn fn, void *opaque);
 
-/* Who hears of system_powerdown (a board's button); returns whether any did. */
+/*
+ * Who presses the machine's power button when system_powerdown asks for it:
+ * @fn(@opaque) from the main loop, big lock, once for each request, or for
+ * several that come together; not while the guest is being moved, but after
+ * that. NULL: nobody, and event POWERDOWN is all that comes of it.
+ */
 void vm_set_powerdown_handler(Vm *vm, void (*fn)(void *opaque), void *opaque);
 
 #endif

@@ -314,6 +314,27 @@ static void test_powerdown(void)
     vm_request_powerdown(vm);
     run_loop(vm);
     expect_story("POWERDOWN pressed");
+
+    /* Not under who moves the guest; afterwards, and once. */
+    vm_start(vm);
+    vm_stop(vm, RUN_STATE_FINISH_MIGRATE);
+    vm_request_powerdown(vm);
+    run_loop(vm);
+    vm_request_powerdown(vm);
+    run_loop(vm);
+    expect_story("RESUME STOP POWERDOWN POWERDOWN");
+    vm_start(vm);
+    run_loop(vm);
+    expect_story("RESUME pressed");
+
+    /* Who leaves in the meantime is not called. */
+    vm_stop(vm, RUN_STATE_FINISH_MIGRATE);
+    vm_request_powerdown(vm);
+    run_loop(vm);
+    vm_set_powerdown_handler(vm, NULL, NULL);
+    vm_start(vm);
+    run_loop(vm);
+    expect_story("STOP POWERDOWN RESUME");
     machine_free(vm);
 }
 
