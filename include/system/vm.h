@@ -56,6 +56,7 @@ struct Vm {
     struct BlockBackends *blocks;
     struct BlockModule *block_options;
     struct NetBackends *nets;
+    struct Keyboards *keyboards; /* hw/input; NULL: none */
     struct NetModule *net_options;
     struct VfioHost *vfio;      /* hw/vfio; NULL: no such device */
     struct Migration *migration;
