@@ -297,6 +297,8 @@ static uint32_t class_code(uint16_t device_id)
         return 0x010000;
     case VIRTIO_ID_CONSOLE:
         return 0x078000;
+    case VIRTIO_ID_INPUT:
+        return 0x090000;        /* keyboard: there is no other kind */
     default:
         return 0x00ff00;
     }

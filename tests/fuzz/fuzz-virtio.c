@@ -5,9 +5,9 @@
  * back end meanwhile; at the end, if the input says so, the device moves to
  * another machine, with its state changed on the way.
  *
- * The first byte says which device (low two bits), whether a driver has set it
- * up already, and with which features. Then come operations, each a byte and
- * its operands, little-endian; see run().
+ * The first byte says which device (low two bits, or KEYBOARD), whether a
+ * driver has set it up already, and with which features. Then come operations,
+ * each a byte and its operands, little-endian; see run().
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -18,8 +18,11 @@
 #include "../unit/virtio-rig.h"
 #include "chardev/chardevs.h"
 #include "hw/block/block.h"
+#include "hw/input/keyboard.h"
+#include "hw/input/keys.h"
 #include "hw/net/net.h"
 #include "qapi/qapi-types-net.h"
+#include "system/runstate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,8 +31,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define QUEUES          2
 
 enum { KIND_RNG, KIND_BLK, KIND_NET, KIND_SERIAL, KIND_MASK = 3,
+       KIND_KEYBOARD,
        /* of the first byte */
-       DRIVEN = 4, ALL_FEATURES = 8, READ_ONLY = 16 };
+       DRIVEN = 4, ALL_FEATURES = 8, READ_ONLY = 16, KEYBOARD = 32 };
 
 typedef struct Input {
     const uint8_t *data;
@@ -157,9 +161,14 @@ static void plug_serial(World *w)
     g_assert_true(device_realize(port, NULL, NULL));
 }
 
+static int kind_of(uint8_t flags)
+{
+    return flags & KEYBOARD ? KIND_KEYBOARD : flags & KIND_MASK;
+}
+
 static void world_begin(World *w, uint8_t flags)
 {
-    w->kind = flags & KIND_MASK;
+    w->kind = kind_of(flags);
     w->peer = -1;
     rig_begin(&w->rig);
     switch (w->kind) {
@@ -172,6 +181,10 @@ static void world_begin(World *w, uint8_t flags)
         break;
     case KIND_NET:
         plug_net(w);
+        break;
+    case KIND_KEYBOARD:
+        rig_plug(&w->rig, "virtio-keyboard-device", "serial", "S1", NULL);
+        vm_start(w->rig.vm);
         break;
     default:
         plug_serial(w);
@@ -245,12 +258,34 @@ static void write_memory(World *w, Input *in)
     in->left -= len;
 }
 
+/* The other side of a keyboard: no bytes is the button. */
+static void press_keys(World *w, const uint8_t *numbers, size_t count)
+{
+    KeyStroke stroke = { .hold_ms = 100 };
+    g_autoptr(Error) err = NULL;
+
+    for (size_t i = 0; i < count && stroke.count < STROKE_KEYS_MAX; i++) {
+        uint16_t code = key_from_number(numbers[i]);
+
+        if (code) {
+            stroke.keys[stroke.count++] = code;
+        }
+    }
+    if (stroke.count) {
+        keyboards_strike(w->rig.vm, &stroke, &err);
+    } else {
+        vm_request_powerdown(w->rig.vm);
+    }
+}
+
 static void peer_sends(World *w, Input *in)
 {
     size_t len = take_length(in);
     uint32_t frame = GUINT32_TO_BE(len);
 
-    if (w->peer >= 0) {
+    if (w->kind == KIND_KEYBOARD) {
+        press_keys(w, in->data, len);
+    } else if (w->peer >= 0) {
         if (w->kind == KIND_NET) {
             send(w->peer, &frame, 4, MSG_DONTWAIT | MSG_NOSIGNAL);
         }
@@ -365,7 +400,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world_begin(&w, flags);
     if (flags & DRIVEN) {
         rig_drive(&w.rig, flags & ALL_FEATURES ? UINT64_MAX : 0,
-                  (flags & KIND_MASK) < KIND_NET ? 1 : 2);
+                  kind_of(flags) < KIND_NET ? 1 : 2);
     }
     run(&w, flags, &in);
     main_loop(&w);

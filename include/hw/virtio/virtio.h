@@ -3,10 +3,10 @@
  * Virtio devices (OASIS Virtual I/O Device 1.2), modern interface only.
  *
  * Three parts, each replaceable without the others: the device (block, net,
- * rng, console) fills a VirtioDevice and its ops; the transport (MMIO or PCI)
- * fills a VirtioTransport and shows registers to the guest; this core keeps
- * features, status and queues between them, and saves and loads all that is
- * the same for every device.
+ * rng, console, input) fills a VirtioDevice and its ops; the transport (MMIO or
+ * PCI) fills a VirtioTransport and shows registers to the guest; this core
+ * keeps features, status and queues between them, and saves and loads all that
+ * is the same for every device.
  *
  * Everything runs under the big lock. A guest that breaks the rules breaks its
  * device: virtio_error() stops it until it is reset (2.1.2, DEVICE_NEEDS_RESET)
@@ -30,6 +30,7 @@ enum {
     VIRTIO_ID_BLOCK = 2,
     VIRTIO_ID_CONSOLE = 3,
     VIRTIO_ID_RNG = 4,
+    VIRTIO_ID_INPUT = 18,
 };
 
 /* Status bits, section 2.1. */
