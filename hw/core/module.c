@@ -10,6 +10,7 @@
 #include "chardev/char.h"
 #include "hw/core/machine.h"
 #include "hw/core/module.h"
+#include "hw/input/keyboard.h"
 #include "hw/pci/pci-bus.h"
 #include "system/module.h"
 #include "system/object.h"
@@ -236,6 +237,9 @@ static void info_pci(Vm *vm, char **args, GString *out)
 
 static const HmpCommand hw_hmp[] = {
     { "info pci", "", "shows the PCI devices", info_pci, NULL },
+    { "sendkey", "keys [hold_ms]", "presses keys, as 'sendkey ctrl-alt-f1' "
+      "does (held for 100 ms if nothing is said)", hmp_sendkey,
+      hmp_sendkey_complete },
     { .name = NULL },
 };
 

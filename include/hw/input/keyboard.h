@@ -41,4 +41,8 @@ void keyboard_remove(Device *dev);
  */
 bool keyboards_strike(Vm *vm, const KeyStroke *stroke, Error **errp);
 
+/* "sendkey" of the human monitor; see HmpCommand. */
+void hmp_sendkey(Vm *vm, char **args, GString *out);
+char **hmp_sendkey_complete(Vm *vm, const char *prefix);
+
 #endif
