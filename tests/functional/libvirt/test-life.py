@@ -100,8 +100,8 @@ class Life(Case):
         self.assertEqual(self.state(self.daemon, 'life'), 'running (unpaused)')
 
     def test_requests_to_the_guest(self):
-        """shutdown and reboot ask the guest, which this board has no way to tell:
-        the event is all that comes of it, as docs/system/libvirt.rst says."""
+        """shutdown and reboot ask the guest, which without a keyboard hears nothing:
+        the event is all that comes of it (test-power.py has one with a keyboard)."""
         observer = self.start()
         for command in 'shutdown', 'reboot':
             self.virsh(command, 'life')
