@@ -5,9 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -97,6 +97,19 @@ void io_socket_limit_queue(int fd, int bytes)
 {
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
+uint32_t io_socket_round_trip_us(int fd)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof(info);
+
+    /* An older kernel's is shorter, and leaves zero in what it lacks. */
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+        info.tcpi_min_rtt == UINT32_MAX) {
+        return 0;       /* ... all ones: nothing has been timed yet */
+    }
+    return info.tcpi_min_rtt;
 }
 
 void io_socket_set_nodelay(int fd, bool on)

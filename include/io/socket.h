@@ -59,6 +59,12 @@ SocketAddress *io_socket_peer(int fd, Error **errp);
  */
 void io_socket_limit_queue(int fd, int bytes);
 
+/*
+ * The shortest round trip that the kernel has seen on a TCP connection lately,
+ * microseconds. 0: it does not say, or @fd is no such connection.
+ */
+uint32_t io_socket_round_trip_us(int fd);
+
 /* Sends small writes at once (TCP_NODELAY); of no effect on others. */
 void io_socket_set_nodelay(int fd, bool on);
 

@@ -178,6 +178,50 @@ static void test_fd(void)
     check_listen(text, AF_INET);
 }
 
+static void check_queue(int fd, int bytes)
+{
+    int sent = 0, received = 0;
+    socklen_t len = sizeof(int);
+
+    io_socket_limit_queue(fd, bytes);
+    g_assert_cmpint(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sent, &len), ==, 0);
+    g_assert_cmpint(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &received, &len),
+                    ==, 0);
+    g_assert_cmpint(sent, ==, 2 * bytes);
+    g_assert_cmpint(received, ==, 2 * bytes);
+}
+
+/* What is under way on a TCP connection is timed; its queue can be limited. */
+static void test_queue(void)
+{
+    g_autoptr(SocketAddress) addr = io_socket_parse("tcp:127.0.0.1:0", NULL);
+    int listener = io_socket_listen(addr, 1, NULL), client, server, pair[2];
+    g_autoptr(SocketAddress) at = io_socket_local(listener, NULL);
+    char byte = 1;
+
+    client = io_socket_connect(at, -1, NULL);
+    while ((server = io_socket_accept(listener, NULL)) < 0) {
+        g_usleep(100);
+    }
+    g_assert_cmpint(write(client, &byte, 1), ==, 1);
+    /* The answer to the first segment is enough of a round trip. */
+    g_assert_cmpuint(io_socket_round_trip_us(client), >, 0);
+    g_assert_cmpuint(io_socket_round_trip_us(client), <, G_USEC_PER_SEC);
+    check_queue(client, 48 * 1024);
+    check_queue(server, 48 * 1024);
+    close(client);
+    close(server);
+    close(listener);
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
+                    ==, 0);
+    g_assert_cmpuint(io_socket_round_trip_us(pair[0]), ==, 0);
+    check_queue(pair[0], 48 * 1024);
+    close(pair[0]);
+    close(pair[1]);
+    g_assert_cmpuint(io_socket_round_trip_us(-1), ==, 0);
+}
+
 /* A connection that is not answered is given up when told so. */
 static void test_cancel(void)
 {
@@ -203,6 +247,7 @@ int main(int argc, char **argv)
     g_test_add_func("/socket/unix-length", test_unix_length);
     g_test_add_func("/socket/range", test_range);
     g_test_add_func("/socket/fd", test_fd);
+    g_test_add_func("/socket/queue", test_queue);
     g_test_add_func("/socket/cancel", test_cancel);
     return g_test_run();
 }
