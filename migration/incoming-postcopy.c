@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "migration/postcopy-int.h"
+#include "migration/postcopy-queue.h"
 #include "system/cpu.h"
 #include "trace/trace-migration.h"
 #include "util/log.h"
@@ -205,7 +206,8 @@ bool postcopy_in_listen(PostcopyIn *pc, MigStream *stream, IoChannel *ch,
     if (!postcopy_start_asking(pc, errp)) {
         return false;
     }
-    postcopy_limit_queue(pc, ch);
+    postcopy_limit_queue(ch, migration_cap(
+        pc->m, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT));
     pc->up = true;
     postcopy_urgent_start(pc);
     pc->thread = thread_start("mig/dst/listen", postcopy_listen_main, pc);

@@ -13,8 +13,8 @@
  */
 #include <poll.h>
 
-#include "io/socket.h"
 #include "migration/migration-int.h"
+#include "migration/postcopy-queue.h"
 #include "migration/postcopy-wire.h"
 #include "trace/trace-migration.h"
 
@@ -99,9 +99,7 @@ static bool send_rest(MigOut *out, Error **errp)
     mig_stream_set_rate_limit(
         out->stream, migration_param(m, MIG_PARAM_MAX_POSTCOPY_BANDWIDTH));
     outgoing_urgent_start(out);
-    if (!out->urgent && io_channel_fd(out->ch) >= 0) {
-        io_socket_limit_queue(io_channel_fd(out->ch), POSTCOPY_QUEUE_BYTES);
-    }
+    postcopy_limit_queue(out->ch, out->urgent != NULL);
     while (!outgoing_stopped(out)) {
         int64_t now = clock_now_ns(m->clock), wait_ns;
         MigIterate res;

@@ -132,8 +132,6 @@ bool postcopy_in_is_stopping(PostcopyIn *pc);
 /* ---- postcopy-listen.c ---- */
 
 gpointer postcopy_listen_main(gpointer opaque);
-/* What is asked for comes behind what is under way, if it comes the same way. */
-void postcopy_limit_queue(PostcopyIn *pc, IoChannel *ch);
 
 /* The source has taken the migration up again. Listening thread. */
 bool postcopy_in_resumed(PostcopyIn *pc, Error **errp);

@@ -10,17 +10,9 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "io/socket.h"
 #include "migration/postcopy-int.h"
+#include "migration/postcopy-queue.h"
 #include "trace/trace-migration.h"
-
-void postcopy_limit_queue(PostcopyIn *pc, IoChannel *ch)
-{
-    if (io_channel_fd(ch) >= 0 &&
-        !migration_cap(pc->m, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT)) {
-        io_socket_limit_queue(io_channel_fd(ch), POSTCOPY_QUEUE_BYTES);
-    }
-}
 
 /* ---- connections ---- */
 
@@ -123,7 +115,8 @@ static void take_connection(PostcopyIn *pc)
 
     pc->stream = mig_stream_new_input(pc->end.ch);
     postcopy_set_channel(pc, pc->end.ch);
-    postcopy_limit_queue(pc, pc->end.ch);
+    postcopy_limit_queue(pc->end.ch, migration_cap(
+        m, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT));
     g_mutex_lock(&m->lock);
     pc->in->ch = pc->end.ch;
     g_mutex_unlock(&m->lock);

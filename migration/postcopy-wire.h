@@ -55,12 +55,6 @@ RamBlock *postcopy_discard_block(Memory *memory, const PostcopyDiscard *d,
 /* States of devices: some tens of kilobytes; of a GPU's rest, some more. */
 #define POSTCOPY_PACKAGE_MAX (128u << 20)
 
-/*
- * Without postcopy-preempt a page that is waited for stands behind what is
- * under way already: not more than this, in bytes.
- */
-#define POSTCOPY_QUEUE_BYTES (96 * 1024)
-
 /* ---- a name in a command or message: u8 length and the bytes ---- */
 
 /* @buf: of exactly @len bytes. */
