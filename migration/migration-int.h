@@ -16,6 +16,7 @@
 #include "migration/channel.h"
 #include "migration/clockstate.h"
 #include "migration/fast-load.h"
+#include "migration/give-way.h"
 #include "migration/globalstate.h"
 #include "migration/iterate.h"
 #include "migration/multifd-recv.h"
@@ -57,6 +58,7 @@ struct Migration {
      * may return: who waits is given zeros then.
      */
     void (*leave)(uint64_t pages);
+    void (*yield)(void);        /* give-way.h; the host's, unless a test's */
     int64_t multifd_missing_ns; /* MULTIFD_MISSING_NS, unless it is shorter */
 
     /* Big lock */

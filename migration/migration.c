@@ -43,6 +43,7 @@ Migration *migration_new(Vm *vm, Clock *clock)
     m->predictor = mig_predictor_new();
     m->uffd_sys = uffd_sys_host();
     m->leave = postcopy_leave;
+    m->yield = give_way_yield;
     m->multifd_missing_ns = MULTIFD_MISSING_NS;
     m->blockers = g_array_new(FALSE, FALSE, sizeof(MigBlocker));
     g_array_set_clear_func(m->blockers, blocker_clear);

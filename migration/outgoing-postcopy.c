@@ -95,7 +95,9 @@ static bool send_rest(MigOut *out, Error **errp)
 {
     Migration *m = out->m;
     int64_t sampled_ns = 0;
+    GiveWay give;
 
+    give_way_init(&give, m->clock, m->yield);
     mig_stream_set_rate_limit(
         out->stream, migration_param(m, MIG_PARAM_MAX_POSTCOPY_BANDWIDTH));
     outgoing_urgent_start(out);
@@ -104,6 +106,8 @@ static bool send_rest(MigOut *out, Error **errp)
         int64_t now = clock_now_ns(m->clock), wait_ns;
         MigIterate res;
 
+        /* Who reads what is asked for may be waiting for this very CPU. */
+        give_way(&give);
         note_taken_over(out);
         if (now - sampled_ns >= SAMPLE_NS) {
             mig_pending_query(m->pending, false);

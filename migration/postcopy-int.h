@@ -30,6 +30,7 @@ typedef struct PostcopyPages {
     uint64_t offset;            /* where it begins, bytes */
     uint64_t have;              /* bytes of it that have come */
     bool zero;                  /* so far it is */
+    GiveWay *give;              /* between pages; NULL: these are waited for */
 } PostcopyPages;
 
 struct PostcopyIn {
@@ -56,6 +57,7 @@ struct PostcopyIn {
     MigEnd end;                 /* of a connection that took up an older one */
     MigStream *stream;
     PostcopyPages pages;
+    GiveWay give;
     GThread *urgent_thread;     /* "mig/dst/urgent"; NULL: none */
 
     /* The urgent pages' thread */

@@ -109,6 +109,9 @@ bool postcopy_load_pages(PostcopyIn *pc, PostcopyPages *p, MigStream *s,
             if (!load_page(pc, p, s, offset, flags, errp)) {
                 return false;
             }
+            if (p->give) {
+                give_way(p->give);
+            }
             break;
         default:
             mig_stream_fail(s, errp, "flags 0x%" PRIx64 " of a page in "
@@ -259,7 +262,10 @@ bool postcopy_load(PostcopyIn *pc, Error **errp)
     MigStream *s = pc->stream;
     bool ok = true;
 
-    pc->pages = (PostcopyPages) { .channel = POSTCOPY_CHANNEL_MAIN };
+    give_way_init(&pc->give, pc->m->clock, pc->m->yield);
+    pc->pages = (PostcopyPages) {
+        .channel = POSTCOPY_CHANNEL_MAIN, .give = &pc->give,
+    };
     while (ok) {
         uint8_t type;
 

@@ -51,6 +51,43 @@ static void test_queue(gconstpointer preempt)
     pair_end(&pair);
 }
 
+/* ---- the CPU ---- */
+
+static unsigned given[2];       /* atomic: by source and destination */
+
+static void yield_src(void)
+{
+    __atomic_fetch_add(&given[0], 1, __ATOMIC_RELAXED);
+}
+
+static void yield_dst(void)
+{
+    __atomic_fetch_add(&given[1], 1, __ATOMIC_RELAXED);
+}
+
+/* Those who move the stream let others run, and not all the time. */
+static void test_gives_way(gconstpointer preempt)
+{
+    Pair pair = { .preempt = preempt != NULL };
+    int64_t start, times;
+
+    pair_begin(&pair);
+    pair.src->vm->migration->yield = yield_src;
+    pair.dst->vm->migration->yield = yield_dst;
+    given[0] = given[1] = 0;
+    start = g_get_monotonic_time();
+    pair_to_postcopy(&pair);
+    pair_finish(&pair);
+    times = (g_get_monotonic_time() - start) / (GIVE_WAY_NS / 1000) + 1;
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned n = __atomic_load_n(&given[i], __ATOMIC_RELAXED);
+
+        g_assert_cmpuint(n, >, 1);
+        g_assert_cmpuint(n, <=, times);
+    }
+    pair_end(&pair);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -64,5 +101,9 @@ int main(int argc, char **argv)
                          test_queue);
     g_test_add_data_func("/migration/postcopy/latency/queue/preempt", "",
                          test_queue);
+    g_test_add_data_func("/migration/postcopy/latency/gives-way", NULL,
+                         test_gives_way);
+    g_test_add_data_func("/migration/postcopy/latency/gives-way/preempt", "",
+                         test_gives_way);
     return g_test_run();
 }
