@@ -284,8 +284,9 @@ static bool read_message(MigOut *out, MigStream *s, Error **errp)
         ok = msg->run(out, value, clock_now_ns(out->m->clock), errp);
     }
     out->m->kicks += msg->read != NULL;
-    g_cond_broadcast(&out->m->changed);
     g_mutex_unlock(&out->m->lock);
+    /* Not before: who is woken would wait for the lock, and be woken twice. */
+    g_cond_broadcast(&out->m->changed);
     return ok;
 }
 
