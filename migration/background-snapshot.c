@@ -14,8 +14,8 @@
 bool background_snapshot_check(Migration *m, Error **errp)
 {
     if (!migration_check_postcopy(m->vm, errp) ||
-        !snapshot_check(m->uffd_sys, m->vm->memory, SNAPSHOT_POOL_BYTES,
-                        errp)) {
+        !snapshot_check(m->uffd_sys, m->vm->memory,
+                        snapshot_pool_bytes(m->vm->memory), errp)) {
         error_prepend(errp, "capability 'background-snapshot': ");
         return false;
     }
@@ -61,8 +61,8 @@ static Snapshot *start(MigOut *out, Error **errp)
     Migration *m = out->m;
     SnapshotConfig config = {
         .memory = m->vm->memory, .sys = m->uffd_sys, .clock = m->clock,
-        .pool_bytes = SNAPSHOT_POOL_BYTES, .patience_ns = SNAPSHOT_PATIENCE_NS,
-        .stopped = on_stopped, .urgent = on_urgent, .failed = on_failed,
+        .pool_bytes = snapshot_pool_bytes(m->vm->memory),
+        .patience_ns = SNAPSHOT_PATIENCE_NS, .stopped = on_stopped, .urgent = on_urgent, .failed = on_failed,
         .opaque = out,
     };
     Snapshot *snap = snapshot_start(&config, errp);

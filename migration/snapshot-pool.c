@@ -10,6 +10,23 @@
 #define MADV_POPULATE_WRITE 23  /* Linux 5.14 */
 #endif
 
+/* At the beginning; ... */
+#define POPULATE_FIRST (UINT64_C(64) << 20)
+/* ... when less than so much is left; and so much more each time. */
+#define POPULATE_BELOW (UINT64_C(32) << 20)
+#define POPULATE_STEP (UINT64_C(4) << 20)
+
+static void populate(SnapshotPool *pool, uint64_t bytes)
+{
+    uint64_t slots = MIN(bytes / GUEST_PAGE_SIZE,
+                         pool->slots - pool->populated);
+
+    /* What cannot be had now comes when it is touched. */
+    madvise(pool->base + pool->populated * GUEST_PAGE_SIZE,
+            slots * GUEST_PAGE_SIZE, MADV_POPULATE_WRITE);
+    pool->populated += slots;
+}
+
 bool snapshot_pool_init(SnapshotPool *pool, uint64_t bytes, Error **errp)
 {
     *pool = (SnapshotPool) { .slots = bytes / GUEST_PAGE_SIZE };
@@ -21,9 +38,8 @@ bool snapshot_pool_init(SnapshotPool *pool, uint64_t bytes, Error **errp)
                          " bytes of pages put aside", bytes);
         return false;
     }
-    /* Now, and not while somebody waits; if it cannot be, then as it comes. */
     madvise(pool->base, bytes, MADV_HUGEPAGE);
-    madvise(pool->base, bytes, MADV_POPULATE_WRITE);
+    populate(pool, POPULATE_FIRST);
     pool->runs = g_new(PoolRun, pool->slots);
     return true;
 }
@@ -35,6 +51,15 @@ void snapshot_pool_clear(SnapshotPool *pool)
     }
     g_free(pool->runs);
     *pool = (SnapshotPool) { 0 };
+}
+
+void snapshot_pool_populate(SnapshotPool *pool, uint64_t head)
+{
+    /* It has gone round only if all of it has been used. */
+    if (pool->populated < pool->slots &&
+        head + POPULATE_BELOW / GUEST_PAGE_SIZE > pool->populated) {
+        populate(pool, POPULATE_STEP);
+    }
 }
 
 uint64_t snapshot_pool_used(const SnapshotPool *pool)

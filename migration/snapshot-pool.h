@@ -25,12 +25,17 @@ typedef struct SnapshotPool {
     uint64_t slots;             /* of GUEST_PAGE_SIZE bytes */
     PoolRun *runs;              /* a ring of as many */
 
+    uint64_t populated;         /* slots, from the first; who takes runs */
+
     /* The owner's lock */
     uint64_t head, tail;        /* slots ever taken and given back */
     uint64_t pushed, popped;    /* runs */
 } SnapshotPool;
 
-/* @bytes: a multiple of GUEST_PAGE_SIZE. */
+/*
+ * @bytes: a multiple of GUEST_PAGE_SIZE. The host has to have them only as they
+ * are used.
+ */
 bool snapshot_pool_init(SnapshotPool *pool, uint64_t bytes, Error **errp);
 void snapshot_pool_clear(SnapshotPool *pool);
 
@@ -48,6 +53,13 @@ void snapshot_pool_push(SnapshotPool *pool, const RamBlock *rb, uint64_t first,
 bool snapshot_pool_pop(SnapshotPool *pool, PoolRun *run);
 /* A run that was popped has left: in the order of popping. */
 void snapshot_pool_give_back(SnapshotPool *pool, const PoolRun *run);
+
+/*
+ * @head, which was read under the lock, comes near to what the host has never
+ * given: it gives more, before somebody waits for it. Whoever takes runs;
+ * without lock.
+ */
+void snapshot_pool_populate(SnapshotPool *pool, uint64_t head);
 
 /* In slots; a run that was popped counts until it is given back. */
 uint64_t snapshot_pool_used(const SnapshotPool *pool);

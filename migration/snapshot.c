@@ -313,14 +313,18 @@ bool snapshot_taken(Snapshot *s, const SnapshotRun *run, Error **errp)
 
 void snapshot_sent(Snapshot *s, const SnapshotRun *run)
 {
+    uint64_t head;
+
     __atomic_fetch_sub(&s->left_pages, run->pages, __ATOMIC_RELAXED);
     g_mutex_lock(&s->lock);
     if (!run->in_place) {
         snapshot_pool_give_back(&s->pool, &run->aside);
     }
     s->progress_ns = clock_now_ns(s->config.clock);
+    head = s->pool.head;
     g_cond_broadcast(&s->changed);
     g_mutex_unlock(&s->lock);
+    snapshot_pool_populate(&s->pool, head);
 }
 
 uint8_t *snapshot_buffer(Snapshot *s)
@@ -365,18 +369,32 @@ void snapshot_get_stats(Snapshot *s, SnapshotStats *stats)
 
 /* ---- beginning and end ---- */
 
+uint64_t snapshot_pool_bytes(Memory *memory)
+{
+    uint64_t bytes = 0, most;
+    RamBlock *rb;
+
+    for (unsigned i = 0; (rb = memory_ram_by_index(memory, i)); i++) {
+        bytes += rb->migratable ? rb->backing.size : 0;
+    }
+    most = MAX(bytes / 8, SNAPSHOT_POOL_BYTES_MIN);
+    most = MIN(most, SNAPSHOT_POOL_BYTES_MAX);
+    return MAX(MIN(bytes, most), GUEST_PAGE_SIZE) & -GUEST_PAGE_SIZE;
+}
+
 bool snapshot_check(const UffdSys *sys, Memory *memory, uint64_t pool_bytes,
                     Error **errp)
 {
+    uint64_t most = MIN(pool_bytes, SNAPSHOT_RUN_PAGES_MAX * GUEST_PAGE_SIZE);
     UffdBlocks blocks;
 
     uffd_list_blocks(memory, &blocks);
     for (unsigned i = 0; i < blocks.num; i++) {
-        if (blocks.rb[i]->page_size > pool_bytes) {
+        if (blocks.rb[i]->page_size > most) {
             error_setg(errp, "RAM block '%s' has pages of %" PRIu64 " bytes; "
                        "at most %" PRIu64 " can be put aside before the guest "
                        "writes", blocks.rb[i]->id, blocks.rb[i]->page_size,
-                       pool_bytes);
+                       most);
             return false;
         }
     }

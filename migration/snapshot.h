@@ -17,11 +17,15 @@
 
 typedef struct Snapshot Snapshot;
 
-/* Of memory for pages put aside; a page of the host may be as large. */
-#define SNAPSHOT_POOL_BYTES (UINT64_C(64) << 20)
+/*
+ * For pages put aside: an eighth of guest memory, within these limits, and not
+ * more than there is.
+ */
+#define SNAPSHOT_POOL_BYTES_MIN (UINT64_C(256) << 20)
+#define SNAPSHOT_POOL_BYTES_MAX (UINT64_C(1) << 30)
 
 /* The most guest pages in one run: a page of the host, or 64. */
-#define SNAPSHOT_RUN_PAGES_MAX (SNAPSHOT_POOL_BYTES / GUEST_PAGE_SIZE)
+#define SNAPSHOT_RUN_PAGES_MAX ((UINT64_C(64) << 20) / GUEST_PAGE_SIZE)
 
 /* So long a store waits for a pool that is full and does not become emptier. */
 #define SNAPSHOT_PATIENCE_NS (5 * INT64_C(1000000000))
@@ -43,6 +47,9 @@ typedef struct SnapshotConfig {
     void (*failed)(void *opaque);
     void *opaque;
 } SnapshotConfig;
+
+/* What the pool should have for @memory. */
+uint64_t snapshot_pool_bytes(Memory *memory);
 
 /*
  * Whether kernel and memory allow it, with a pool of @pool_bytes. The error
