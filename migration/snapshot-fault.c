@@ -7,13 +7,15 @@
  * may hold who waits for the fault thread.
  */
 #include <inttypes.h>
-#include <string.h>
+#include <sys/mman.h>
 
 #include "migration/snapshot-int.h"
 #include "trace/trace-migration.h"
+#include "util/stream-copy.h"
 
-/* Who writes page after page has up to so many put aside at a time. */
-#define AROUND_MAX 32
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23  /* Linux 5.14 */
+#endif
 
 /* It is over, because of @err, which is taken. Lock held. */
 static void give_up(Snapshot *s, Error *err)
@@ -29,24 +31,29 @@ static void give_up(Snapshot *s, Error *err)
 }
 
 /*
- * Waits until there is room for a unit: for how many pages, and where. 0: it
- * is over, and stores need not be kept back any more.
+ * Waits until there is room for a unit. False: it is over, and stores need not
+ * be kept back any more.
  */
-static uint64_t wait_for_room(Snapshot *s, const SnapshotBlock *b,
-                              unsigned units, uint8_t **data)
+static bool wait_for_room(Snapshot *s, const SnapshotBlock *b,
+                          SnapshotRoom *room)
 {
     int64_t since = clock_now_ns(s->config.clock);
-    bool waited = false, failed = false;
-    uint64_t pages = 0;
+    bool waited = false, failed = false, found = false;
+    uint8_t *data;
 
     g_mutex_lock(&s->lock);
     while (s->phase == PHASE_FROZEN) {
         int64_t until;
         Error *err = NULL;
 
-        pages = snapshot_pool_room(&s->pool, b->unit_pages,
-                                   units * b->unit_pages, data);
-        if (pages > 0) {
+        if (snapshot_pool_room(&s->pool, b->unit_pages, b->unit_pages,
+                               &data)) {
+            uint64_t used = snapshot_pool_used(&s->pool);
+            uint64_t half = s->pool.slots / 2;
+
+            *room = (SnapshotRoom) { s->pool.slots - used,
+                                     half - MIN(used, half) };
+            found = true;
             break;
         }
         if (!waited) {
@@ -71,66 +78,146 @@ static uint64_t wait_for_room(Snapshot *s, const SnapshotBlock *b,
     if (failed) {
         s->config.failed(s->config.opaque);
     }
-    return pages;
+    return found;
 }
 
-/* Who writes in order is met ahead: fewer faults. */
-static Writer *find_writer(Snapshot *s, const SnapshotBlock *b, uint64_t unit)
+/* Claims from @unit on, at most @max units in a row. */
+static uint64_t claim(SnapshotBlock *b, uint64_t unit, uint64_t max)
 {
-    Writer *w;
+    uint64_t count = 0, part;
 
-    for (unsigned i = 0; i < SNAPSHOT_WRITERS; i++) {
-        w = &s->writers[i];
-        if (w->b == b && w->next == unit) {
-            w->window = MIN(w->window * 2, AROUND_MAX);
-            w->window = MIN(w->window, snapshot_claim_max(b));
-            return w;
-        }
-    }
-    s->last_writer = (s->last_writer + 1) % SNAPSHOT_WRITERS;
-    w = &s->writers[s->last_writer];
-    *w = (Writer) { b, unit, 1 };
-    return w;
+    do {
+        part = snapshot_claim(b, unit + count,
+                              MIN(max - count, snapshot_claim_max(b)));
+        count += part;
+    } while (part > 0 && count < max);
+    return count;
 }
 
-static bool put_aside(Snapshot *s, SnapshotBlock *b, uint64_t unit,
-                      Error **errp)
+/*
+ * What has been copied to @data, as runs of a size that is sent at a time.
+ * True: from now on there is hurry.
+ */
+static bool push(Snapshot *s, const SnapshotBlock *b, uint64_t first,
+                 uint64_t pages, const uint8_t *data)
 {
-    Writer *w = find_writer(s, b, unit);
-    uint64_t room, pages, first = unit * b->unit_pages;
-    unsigned count;
-    uint8_t *data;
+    uint64_t run_pages = snapshot_claim_max(b) * b->unit_pages;
     bool hurry;
 
-    room = wait_for_room(s, b, w->window, &data);
-    if (room == 0) {
-        return snapshot_protect(s, b, unit, 1, false, errp);
-    }
-    count = snapshot_claim(b, unit, MIN(room / b->unit_pages, w->window));
-    if (count == 0) {
-        /* Can be written by now, or soon. */
-        return true;
-    }
-    w->next = unit + count;
-    pages = count * b->unit_pages;
-    memcpy(data, b->rb->host + first * GUEST_PAGE_SIZE,
-           pages * GUEST_PAGE_SIZE);
     g_mutex_lock(&s->lock);
     hurry = !snapshot_is_half_full(s);
-    snapshot_pool_push(&s->pool, b->rb, first, pages, data);
+    for (uint64_t at = 0; at < pages; at += run_pages) {
+        snapshot_pool_push(&s->pool, b->rb, first + at,
+                           MIN(run_pages, pages - at),
+                           data + at * GUEST_PAGE_SIZE);
+    }
     hurry = hurry && snapshot_is_half_full(s);
     s->aside_pages += pages;
     trace_snapshot_aside(b->rb->id, first * GUEST_PAGE_SIZE, pages,
                          snapshot_pool_used(&s->pool));
     g_cond_broadcast(&s->changed);
     g_mutex_unlock(&s->lock);
-    if (!snapshot_protect(s, b, unit, count, false, errp)) {
+    return hurry;
+}
+
+/*
+ * Puts aside and opens what is to be had from @unit on in a row, at most @max
+ * units. *count: so many; 0: somebody else has @unit, or there is no room.
+ */
+static bool put_chunk(Snapshot *s, SnapshotBlock *b, uint64_t unit,
+                      uint64_t max, uint64_t *count, Error **errp)
+{
+    uint64_t room, pages, first = unit * b->unit_pages;
+    uint8_t *data;
+    bool hurry;
+
+    g_mutex_lock(&s->lock);
+    room = snapshot_pool_room(&s->pool, b->unit_pages, max * b->unit_pages,
+                              &data);
+    g_mutex_unlock(&s->lock);
+    *count = room ? claim(b, unit, room / b->unit_pages) : 0;
+    if (*count == 0) {
+        return true;
+    }
+    pages = *count * b->unit_pages;
+    stream_copy(data, b->rb->host + first * GUEST_PAGE_SIZE,
+                pages * GUEST_PAGE_SIZE);
+    hurry = push(s, b, first, pages, data);
+    if (!snapshot_protect(s, b, unit, *count, false, errp)) {
         return false;
     }
     if (hurry) {
         s->config.urgent(s->config.opaque);
     }
     return true;
+}
+
+/*
+ * In shared memory the kernel leaves a page that is opened read-only until it
+ * is written to, which is a fault that only the kernel sees; this is cheaper,
+ * and done beside whoever writes. Only for what the caller has opened: for a
+ * page that is protected this thread would wait for itself.
+ */
+static void make_writable(const SnapshotBlock *b, uint64_t unit, uint64_t count)
+{
+    if (b->rb->backing.share) {
+        /* If it cannot be had, whoever writes does it. */
+        madvise(b->rb->host + unit * b->rb->page_size,
+                count * b->rb->page_size, MADV_POPULATE_WRITE);
+    }
+}
+
+/*
+ * What is free of [@unit, @end), chunk by chunk, until somebody waits for
+ * another page: up to where, in *reached.
+ */
+static bool put_ahead(Snapshot *s, SnapshotBlock *b, uint64_t unit,
+                      uint64_t end, uint64_t *reached, Error **errp)
+{
+    uint64_t chunk = MAX(SNAPSHOT_CHUNK_PAGES / b->unit_pages, 1), count;
+
+    while (!uffd_has_more(s->uffd)) {
+        unit = snapshot_find_unclaimed(b, unit, end);
+        if (unit == end) {
+            break;
+        }
+        if (!put_chunk(s, b, unit, MIN(chunk, end - unit), &count, errp)) {
+            return false;
+        }
+        if (count == 0) {
+            break;
+        }
+        make_writable(b, unit, count);
+        unit += count;
+    }
+    *reached = unit;
+    return true;
+}
+
+static bool put_aside(Snapshot *s, SnapshotBlock *b, uint64_t unit,
+                      Error **errp)
+{
+    uint64_t count, chunk, reached;
+    SnapshotStretch stretch;
+    SnapshotRoom room;
+
+    if (snapshot_find_unclaimed(b, unit, unit + 1) != unit) {
+        /* Can be written by now, or soon. */
+        return true;
+    }
+    if (!wait_for_room(s, b, &room)) {
+        return snapshot_protect(s, b, unit, 1, false, errp);
+    }
+    stretch = snapshot_plan(&s->plan, &b->plan, unit, room);
+    chunk = MAX(SNAPSHOT_CHUNK_PAGES / b->unit_pages, 1);
+    /* First what is waited for. */
+    if (!put_chunk(s, b, unit, MIN(chunk, stretch.end - unit), &count, errp) ||
+        !put_ahead(s, b, unit + count, stretch.end, &reached, errp)) {
+        return false;
+    }
+    snapshot_plan_reached(&stretch, reached);
+    return reached < stretch.end ||
+           put_ahead(s, b, stretch.first, unit, &reached, errp);
 }
 
 static SnapshotBlock *find_block(Snapshot *s, const RamBlock *rb)

@@ -6,10 +6,8 @@
 #ifndef GODWIT_MIGRATION_SNAPSHOT_INT_H
 #define GODWIT_MIGRATION_SNAPSHOT_INT_H
 
+#include "migration/snapshot-plan.h"
 #include "migration/snapshot.h"
-
-/* Somebody who writes page after page is known; so many are told apart. */
-#define SNAPSHOT_WRITERS 8
 
 typedef enum Phase {
     PHASE_ARMING,               /* stores are let through and noted */
@@ -25,14 +23,9 @@ typedef struct SnapshotBlock {
     uint64_t units;
 
     uint64_t *bits;     /* ARMING: under lock; FROZEN: claims, atomic */
-} SnapshotBlock;
 
-/* Where somebody who writes in order would write next. */
-typedef struct Writer {
-    const SnapshotBlock *b;
-    uint64_t next;
-    unsigned window;            /* units */
-} Writer;
+    SnapshotPlanBlock plan;     /* the fault thread's */
+} SnapshotBlock;
 
 struct Snapshot {
     /* Constant once started */
@@ -49,8 +42,7 @@ struct Snapshot {
     bool opened;                /* snapshot_open() has been */
 
     /* The fault thread */
-    Writer writers[SNAPSHOT_WRITERS];
-    unsigned last_writer;
+    SnapshotPlan plan;
 
     uint64_t left_pages;        /* atomic; the walking thread writes */
 
@@ -71,6 +63,10 @@ struct Snapshot {
  * thread, no lock.
  */
 unsigned snapshot_claim(SnapshotBlock *b, uint64_t unit, unsigned max);
+
+/* The first unit from @unit on, and before @end, that nobody has claimed. */
+uint64_t snapshot_find_unclaimed(const SnapshotBlock *b, uint64_t unit,
+                                 uint64_t end);
 
 /* Units that one claim may have. */
 static inline unsigned snapshot_claim_max(const SnapshotBlock *b)

@@ -218,24 +218,35 @@ unsigned snapshot_claim(SnapshotBlock *b, uint64_t unit, unsigned max)
     return count;
 }
 
+uint64_t snapshot_find_unclaimed(const SnapshotBlock *b, uint64_t unit,
+                                 uint64_t end)
+{
+    while (unit < end) {
+        unsigned bit = unit % BITMAP_WORD_BITS;
+        uint64_t rest = __atomic_load_n(&b->bits[unit / BITMAP_WORD_BITS],
+                                        __ATOMIC_ACQUIRE) >> bit;
+
+        if (!(rest & 1)) {
+            return unit;
+        }
+        unit += rest == UINT64_MAX >> bit ? BITMAP_WORD_BITS - bit
+                                          : (unsigned)__builtin_ctzll(~rest);
+    }
+    return end;
+}
+
 /* What nobody has claimed yet, in order. False: all is somebody's. */
 static bool walk(Snapshot *s, SnapshotRun *run)
 {
     for (; s->cur_block < s->num_blocks; s->cur_block++, s->cur_unit = 0) {
         SnapshotBlock *b = &s->block[s->cur_block];
 
-        while (s->cur_unit < b->units) {
-            unsigned bit = s->cur_unit % BITMAP_WORD_BITS;
-            uint64_t rest = __atomic_load_n(
-                &b->bits[s->cur_unit / BITMAP_WORD_BITS],
-                __ATOMIC_ACQUIRE) >> bit;
-            unsigned skip = rest == UINT64_MAX >> bit
-                ? BITMAP_WORD_BITS - bit : (unsigned)__builtin_ctzll(~rest);
+        for (;;) {
             unsigned count;
 
-            if (skip > 0) {
-                s->cur_unit += skip;
-                continue;
+            s->cur_unit = snapshot_find_unclaimed(b, s->cur_unit, b->units);
+            if (s->cur_unit == b->units) {
+                break;
             }
             count = snapshot_claim(b, s->cur_unit, snapshot_claim_max(b));
             if (count > 0) {
@@ -415,6 +426,7 @@ static bool add_block(Snapshot *s, RamBlock *rb, Error **errp)
                    "(%" PRIu64 " pages)", rb->id, b->units);
         return false;
     }
+    snapshot_plan_block_init(&b->plan, b->units, b->unit_pages);
     s->total_pages += b->units * b->unit_pages;
     return true;
 }
@@ -499,6 +511,7 @@ void snapshot_free(Snapshot *s)
     uffd_free(s->uffd);
     for (unsigned i = 0; i < s->num_blocks; i++) {
         bitmap_free(s->block[i].bits, s->block[i].units);
+        snapshot_plan_block_clear(&s->block[i].plan);
     }
     trace_snapshot_end(snapshot_left(s), s->aside_pages, s->waits);
     snapshot_pool_clear(&s->pool);

@@ -57,6 +57,9 @@ struct Uffd {
     uint64_t mapped_bytes;
     GThread *thread;
 
+    /* The fault thread */
+    unsigned unserved;          /* read already */
+
     unsigned registered;        /* of the blocks, the first so many; atomic */
 
     GMutex lock;
@@ -365,11 +368,19 @@ static bool read_and_serve(Uffd *u, Error **errp)
         return false;
     }
     for (ssize_t i = 0; i < n / (ssize_t)sizeof(msg[0]); i++) {
+        u->unserved = n / sizeof(msg[0]) - i - 1;
         if (!serve(u, &msg[i], errp)) {
             return false;
         }
     }
     return true;
+}
+
+bool uffd_has_more(Uffd *u)
+{
+    struct pollfd fd = { .fd = u->fd, .events = POLLIN };
+
+    return u->unserved > 0 || poll(&fd, 1, 0) > 0;
 }
 
 static gpointer fault_main(gpointer opaque)

@@ -180,6 +180,12 @@ bool uffd_protects_untouched(const Uffd *u);
 bool uffd_protect(Uffd *u, const RamBlock *rb, uint64_t offset, uint64_t len,
                   bool protect, Error **errp);
 
+/*
+ * Whether somebody else waits for a page, who has not been told of yet: what
+ * nobody waits for can be left for later. The fault thread, in a handler.
+ */
+bool uffd_has_more(Uffd *u);
+
 /* ---- what it was like ---- */
 
 /* Bucket n: faults that took [2^n, 2^(n+1)) microseconds; 0: less than 2. */

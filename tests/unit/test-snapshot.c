@@ -518,7 +518,7 @@ static void test_kernel_fails(void)
             g_usleep(1000);
         }
         g_assert_false(snapshot_check_whole(r.snap, &err));
-        g_assert_nonnull(strstr(err->message, "opening 4096 bytes"));
+        g_assert_nonnull(strstr(err->message, "opening 16384 bytes"));
         g_clear_error(&err);
         rig_clear(&r);
     }
