@@ -191,6 +191,12 @@ static void watch_input(Chardev *chr)
         chr->in_source = g_source_new(&in_funcs, sizeof(InSource));
         ((InSource *)chr->in_source)->chr = chr;
         ((InSource *)chr->in_source)->fd = chr->in_fd;
+        /*
+         * Nobody iterates a context from within a dispatch. Saying so keeps
+         * glib from no longer polling the descriptor while it dispatches, which
+         * would cost two wake-ups and a second poll for each message.
+         */
+        g_source_set_can_recurse(chr->in_source, TRUE);
         g_source_attach(chr->in_source, chr->context);
     }
 }
