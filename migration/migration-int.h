@@ -272,7 +272,9 @@ bool outgoing_cancel(MigOut *out, bool end, Error **errp);
 bool outgoing_connect(MigOut *out, Error **errp);
 /* Ends the channel, and joins the return path's thread. */
 void outgoing_end_return_path(MigOut *out);
-/* Joins the thread, if it has done its work, and frees. Big lock. */
+/* Joins the thread; @out may be NULL. Main thread. */
+void outgoing_join(MigOut *out);
+/* As above for a thread that has done its work, then frees. Big lock. */
 void outgoing_reap(Migration *m);
 void outgoing_free(MigOut *out);
 

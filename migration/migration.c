@@ -66,9 +66,10 @@ void migration_stop(Migration *m)
     }
     /* They may need the big lock to end. */
     vm_unlock(m->vm);
-    outgoing_reap(m);
+    outgoing_join(m->out);
     incoming_join(in);
     vm_lock(m->vm);
+    outgoing_reap(m);
 }
 
 void migration_free(Migration *m)

@@ -405,6 +405,13 @@ void outgoing_free(MigOut *out)
     g_free(out);
 }
 
+void outgoing_join(MigOut *out)
+{
+    if (out) {
+        g_clear_pointer(&out->thread, g_thread_join);
+    }
+}
+
 void outgoing_reap(Migration *m)
 {
     MigOut *out = m->out;
@@ -412,7 +419,7 @@ void outgoing_reap(Migration *m)
     if (!out) {
         return;
     }
-    g_thread_join(out->thread);
+    outgoing_join(out);
     g_mutex_lock(&m->lock);
     m->out = NULL;
     g_mutex_unlock(&m->lock);
