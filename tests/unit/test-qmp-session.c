@@ -8,69 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "monitor/session.h"
+#include "qmp-world.h"
 #include "util/json.h"
-
-/* The outside, as the session sees it. */
-typedef struct World {
-    MonitorSession *session;
-    GString *got;       /* what the client has been sent */
-    size_t window;      /* bytes that the client still reads */
-    GQueue calls;       /* of Call *: what waits for the main loop */
-    unsigned resumed;
-} World;
-
-typedef struct Call {
-    void (*fn)(void *data);
-    void *data;
-} Call;
-
-static size_t world_write(void *opaque, const void *buf, size_t len)
-{
-    World *world = opaque;
-    size_t take = MIN(len, world->window);
-
-    g_string_append_len(world->got, buf, (gssize)take);
-    world->window -= take;
-    return take;
-}
-
-static void world_resume(void *opaque)
-{
-    ((World *)opaque)->resumed++;
-}
-
-static void world_call_soon(void *opaque, void (*fn)(void *data), void *data)
-{
-    Call *call = g_new0(Call, 1);
-
-    call->fn = fn;
-    call->data = data;
-    g_queue_push_tail(&((World *)opaque)->calls, call);
-}
-
-static void world_cancel_soon(void *opaque, void (*fn)(void *data), void *data)
-{
-    GQueue *calls = &((World *)opaque)->calls;
-
-    for (GList *link = calls->head; link; link = link->next) {
-        Call *call = link->data;
-
-        if (call->fn == fn && call->data == data) {
-            g_queue_delete_link(calls, link);
-            g_free(call);
-            return;
-        }
-    }
-    g_assert_not_reached();
-}
-
-static const SessionOps world_ops = {
-    .write = world_write,
-    .resume_input = world_resume,
-    .call_soon = world_call_soon,
-    .cancel_soon = world_cancel_soon,
-};
 
 /* The commands */
 
@@ -160,97 +99,17 @@ static const QmpCommand commands[] = {
     { NULL },
 };
 
-/* Driving it */
-
-static void main_loop(World *world)
-{
-    Call *call;
-
-    while ((call = g_queue_pop_head(&world->calls))) {
-        call->fn(call->data);
-        g_free(call);
-    }
-}
-
-static void feed(World *world, const char *text)
-{
-    qmp_session_input(world->session, text, strlen(text));
-}
-
-/* What the client has been sent, and forgets it. */
-static char *take(World *world)
-{
-    char *text = g_strdup(world->got->str);
-
-    g_string_truncate(world->got, 0);
-    return text;
-}
-
-/* Sends @text, lets the main loop run, and expects exactly @expected. */
-static void expect(World *world, const char *text, const char *expected)
-{
-    g_autofree char *lines = g_strconcat(expected, *expected ? "\r\n" : "",
-                                         NULL);
-    g_autofree char *got = NULL;
-
-    feed(world, text);
-    main_loop(world);
-    got = take(world);
-    g_assert_cmpstr(got, ==, lines);
-}
-
-/* As expect(), for an error of @class whose text has @part in it. */
-static void expect_error(World *world, const char *text, const char *class,
-                         const char *part)
-{
-    g_autofree char *start = g_strdup_printf(
-        "{\"error\":{\"class\":\"%s\",\"desc\":\"", class);
-    g_autofree char *got = NULL;
-
-    feed(world, text);
-    main_loop(world);
-    got = take(world);
-    if (!g_str_has_prefix(got, start) || !g_str_has_suffix(got, "}\r\n") ||
-        !strstr(got, part)) {
-        g_error("expected %s...%s, got %s", start, part, got);
-    }
-    /* One reply, not two. */
-    g_assert_true(strchr(got, '\n') == got + strlen(got) - 1);
-}
-
 static void expect_alive(World *world)
 {
     expect(world, "{\"execute\":\"echo\",\"id\":7}\n",
            "{\"return\":{},\"id\":7}");
 }
 
-static void world_open(World *world)
+static void open_world(World *world)
 {
-    memset(world, 0, sizeof(*world));
-    world->got = g_string_new(NULL);
-    world->window = SIZE_MAX;
-    g_queue_init(&world->calls);
-    world->session = qmp_session_new(NULL, commands, true, false, &world_ops,
-                                     world);
-    qmp_session_opened(world->session);
+    world_open(world, NULL, commands, true);
 }
 
-static void world_negotiate(World *world, bool oob)
-{
-    g_free(take(world));
-    expect(world, oob ? "{\"execute\":\"qmp_capabilities\",\"arguments\":"
-                        "{\"enable\":[\"oob\"]}}"
-                      : "{\"execute\":\"qmp_capabilities\"}",
-           "{\"return\":{}}");
-}
-
-static void world_close(World *world)
-{
-    qmp_session_kill(world->session);
-    main_loop(world);
-    qmp_session_unref(world->session);
-    g_string_free(world->got, TRUE);
-}
 
 /* The tests */
 
@@ -259,7 +118,7 @@ static void test_end_with_request(void)
 {
     World world;
 
-    world_open(&world);
+    open_world(&world);
     world_negotiate(&world, false);
     feed(&world, "{\"execute\":\"qmp_capabilities\"}");
     g_assert_cmpuint(world.calls.length, ==, 1);
@@ -276,7 +135,7 @@ static void test_greeting(void)
     json_object *greeting, *qmp, *part;
     World world;
 
-    world_open(&world);
+    open_world(&world);
     got = take(&world);
     g_assert_true(g_str_has_suffix(got, "}\r\n"));
     g_assert_true(json_parse(got, strlen(got), &greeting, NULL));
@@ -308,7 +167,7 @@ static void test_requests(void)
 {
     World world;
 
-    world_open(&world);
+    open_world(&world);
     world_negotiate(&world, false);
     expect(&world, "{\"execute\":\"echo\",\"arguments\":{\"a\":[1,null]}}",
            "{\"return\":{\"a\":[1,null]}}");
@@ -333,7 +192,7 @@ static void test_bad_requests(void)
 {
     World world;
 
-    world_open(&world);
+    open_world(&world);
     world_negotiate(&world, false);
     expect_error(&world, "{\"execute\":\"nope\",\"id\":1}",
                  "CommandNotFound", "The command nope has not been found");
@@ -380,7 +239,7 @@ static void test_malformed(void)
     World world;
     guint i;
 
-    world_open(&world);
+    open_world(&world);
     world_negotiate(&world, false);
     for (i = 0; i < G_N_ELEMENTS(inputs); i++) {
         g_test_message("%s", inputs[i]);
@@ -409,7 +268,7 @@ static void test_deep(void)
     g_autofree char *open = nested(200000, false);
     World world;
 
-    world_open(&world);
+    open_world(&world);
     world_negotiate(&world, false);
     expect_error(&world, fits, "GenericError", "must be a JSON object");
     expect_error(&world, deep, "GenericError", "nested deeper");
@@ -428,7 +287,7 @@ static void test_long(void)
     World world;
     int i;
 
-    world_open(&world);
+    open_world(&world);
     world_negotiate(&world, false);
     feed(&world, "{\"execute\":\"");
     for (i = 0; i < 70; i++) {
@@ -454,7 +313,7 @@ static void test_slow_reader(void)
     unsigned kept = 0;
     g_autofree char *event = g_strnfill(1 << 20, 'e');
 
-    world_open(&world);
+    open_world(&world);
     world_negotiate(&world, false);
     g_assert_cmpuint(qmp_session_room(world.session), >, 0);
 
@@ -494,7 +353,7 @@ static void test_many_requests(void)
     int i, lines = 0;
     const char *p;
 
-    world_open(&world);
+    open_world(&world);
     world_negotiate(&world, false);
     for (i = 0; i < SESSION_MAX_REQUESTS; i++) {
         g_assert_cmpuint(qmp_session_room(world.session), >, 0);
@@ -524,7 +383,7 @@ static void test_oob(void)
     World world;
     g_autofree char *got = NULL;
 
-    world_open(&world);
+    open_world(&world);
     world_negotiate(&world, true);
     /* Overtakes what waits for the main loop. */
     feed(&world, "{\"execute\":\"echo\",\"id\":1}");
@@ -545,15 +404,7 @@ static void test_no_oob(void)
     World world;
     g_autofree char *got = NULL;
 
-    world_open(&world);
-    world_close(&world);
-    memset(&world, 0, sizeof(world));
-    world.got = g_string_new(NULL);
-    world.window = SIZE_MAX;
-    g_queue_init(&world.calls);
-    world.session = qmp_session_new(NULL, commands, false, false, &world_ops,
-                                    &world);
-    qmp_session_opened(world.session);
+    world_open(&world, NULL, commands, false);
     got = take(&world);
     g_assert_nonnull(strstr(got, "\"capabilities\":[]"));
     expect_error(&world, "{\"execute\":\"qmp_capabilities\",\"arguments\":"
@@ -567,7 +418,7 @@ static void test_descriptors(void)
     World world;
     int fds[2];
 
-    world_open(&world);
+    open_world(&world);
     world_negotiate(&world, false);
     expect_error(&world, "{\"execute\":\"takefd\"}", "GenericError",
                  "no descriptor");
