@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What query-migrate answers: copies of what the migration threads publish. It
- * calls no module and takes no lock for longer than a copy. Main loop.
+ * calls no module and takes no lock for longer than a copy. The main loop or a
+ * monitor's I/O thread, big lock.
  */
 #include "migration/migration-int.h"
 #include "migration/status.h"

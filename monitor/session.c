@@ -7,6 +7,8 @@
 #include "monitor/framer.h"
 #include "monitor/session.h"
 #include "monitor/version.h"
+#include "system/vm.h"
+#include "trace/trace-monitor.h"
 
 /* Descriptors that wait for getfd; more are closed. */
 #define MAX_FDS 16
@@ -30,6 +32,7 @@ struct MonitorSession {
 
     /* The input thread's */
     Framer *framer;
+    bool ran_here;      /* a request of the input in hand */
 
     GMutex lock;
     /* Protected by lock */
@@ -332,7 +335,8 @@ static const QmpCommand *allowed_command(MonitorSession *session,
     return command;
 }
 
-static void run(MonitorSession *session, json_object *request)
+/* Carries @request out; if @unlock gives the big lock back before it replies. */
+static void run(MonitorSession *session, json_object *request, bool unlock)
 {
     const QmpCommand *command;
     json_object *args, *ret = NULL;
@@ -351,6 +355,9 @@ static void run(MonitorSession *session, json_object *request)
         args = args ? json_object_get(args) : json_object_new_object();
         command->run(session->vm, session, args, &ret, &err);
         json_object_put(args);
+    }
+    if (unlock) {
+        vm_unlock(session->vm);
     }
     reply(session, epoch, request, ret, err);
 }
@@ -371,7 +378,7 @@ static void run_request(void *data)
             reply(session, epoch, NULL, NULL,
                   g_steal_pointer(&request->err));
         } else {
-            run(session, request->value);
+            run(session, request->value, false);
         }
         request_free(request);
     }
@@ -402,13 +409,54 @@ static bool wants_oob(MonitorSession *session, json_object *request)
            json_object_object_get_ex(request, "exec-oob", &value);
 }
 
+/* Is @request for a command that does not mind which thread runs it? */
+static bool suits_any_thread(MonitorSession *session, json_object *request)
+{
+    const QmpCommand *command = NULL;
+    json_object *value;
+
+    if (json_object_is_type(request, json_type_object) &&
+        json_object_object_get_ex(request, "execute", &value) &&
+        json_object_is_type(value, json_type_string)) {
+        command = find_command(session, json_object_get_string(value));
+    }
+    return command && command->flags & QMP_ANY_THREAD;
+}
+
+/*
+ * Takes the big lock to run @request at once, on the thread that has read it,
+ * which spares the main loop and the client a turn of it. Not if requests wait
+ * that came before, if somebody has the lock (what is out of band must not wait
+ * behind), or twice for the same input: the main loop has its turn in between.
+ */
+static bool may_run_here(MonitorSession *session, json_object *request)
+{
+    bool waits;
+
+    if (!session->may_oob || session->ran_here ||
+        !suits_any_thread(session, request) || vm_locked(session->vm)) {
+        return false;
+    }
+    g_mutex_lock(&session->lock);
+    waits = session->scheduled || !session->open || !session->ops;
+    g_mutex_unlock(&session->lock);
+    session->ran_here = !waits && vm_trylock(session->vm);
+    trace_monitor_any_thread(waits, session->ran_here);
+    return session->ran_here;
+}
+
 static void take_message(json_object *value, Error *err, void *opaque)
 {
     MonitorSession *session = opaque;
     Request *request;
 
     if (!err && wants_oob(session, value)) {
-        run(session, value);
+        run(session, value, false);
+        json_object_put(value);
+        return;
+    }
+    if (!err && may_run_here(session, value)) {
+        run(session, value, true);
         json_object_put(value);
         return;
     }
@@ -444,6 +492,7 @@ size_t qmp_session_room(MonitorSession *session)
 
 void qmp_session_input(MonitorSession *session, const void *buf, size_t len)
 {
+    session->ran_here = false;
     framer_feed(session->framer, buf, len);
 }
 

@@ -5,9 +5,10 @@
  *
  * Threads: the input thread (the monitor's I/O thread, or the main loop) calls
  * opened, closed, room, input; commands run on the main loop through
- * ops->call_soon(), those executed out of band on the input thread; events
- * come from anywhere. "lock" protects what they share and is taken last but
- * for the transport's own.
+ * ops->call_soon(), those executed out of band on the input thread, and so do
+ * those with QMP_ANY_THREAD while the big lock is free; events come from
+ * anywhere. "lock" protects what they share and is taken last but for the
+ * transport's own.
  */
 #ifndef GODWIT_MONITOR_SESSION_H
 #define GODWIT_MONITOR_SESSION_H

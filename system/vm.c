@@ -58,13 +58,28 @@ bool vm_locked(Vm *vm)
         thread_token();
 }
 
-void vm_lock(Vm *vm)
+static void check_not_mine(Vm *vm)
 {
     if (vm_locked(vm)) {
         g_error("big lock: taken again by the thread that holds it");
     }
+}
+
+void vm_lock(Vm *vm)
+{
+    check_not_mine(vm);
     g_mutex_lock(&vm->lock->mutex);
     __atomic_store_n(&vm->lock->owner, thread_token(), __ATOMIC_RELAXED);
+}
+
+bool vm_trylock(Vm *vm)
+{
+    check_not_mine(vm);
+    if (!g_mutex_trylock(&vm->lock->mutex)) {
+        return false;
+    }
+    __atomic_store_n(&vm->lock->owner, thread_token(), __ATOMIC_RELAXED);
+    return true;
 }
 
 void vm_unlock(Vm *vm)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the generated code and the monitor agree on about a command. A handler
- * is called with the big lock held by the main loop; one with QMP_ALLOW_OOB
- * may also be called by the monitor's I/O thread without the big lock.
+ * is called with the big lock held by the main loop; one with QMP_ANY_THREAD
+ * may be called with it by the monitor's I/O thread as well, and one with
+ * QMP_ALLOW_OOB by that thread without the big lock.
  */
 #ifndef GODWIT_QAPI_COMMAND_H
 #define GODWIT_QAPI_COMMAND_H
@@ -24,12 +25,13 @@ typedef bool QmpMarshal(Vm *vm, struct MonitorSession *session,
 enum {
     QMP_ALLOW_OOB = 1 << 0,
     QMP_ALLOW_PRECONFIG = 1 << 1,
+    QMP_ANY_THREAD = 1 << 2,
 };
 
 typedef struct QmpCommand {
     const char *name;
     QmpMarshal *run;
-    unsigned flags; /* QMP_ALLOW_* */
+    unsigned flags; /* QMP_* */
 } QmpCommand;
 
 #endif

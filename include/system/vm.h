@@ -77,6 +77,9 @@ void vm_lock(Vm *vm);
 void vm_unlock(Vm *vm);
 bool vm_locked(Vm *vm);         /* by the calling thread */
 
+/* Takes it if nobody has it. False: somebody has. Else as vm_lock(). */
+bool vm_trylock(Vm *vm);
+
 /*
  * Runs the machine's main loop, big lock held around every dispatch, until
  * vm_request_exit(). Returns the exit status. Main thread, big lock not held.

@@ -124,6 +124,8 @@ def flags(command):
         names.append('QMP_ALLOW_OOB')
     if command.allow_preconfig:
         names.append('QMP_ALLOW_PRECONFIG')
+    if command.any_thread:
+        names.append('QMP_ANY_THREAD')
     return ' | '.join(names) or '0'
 
 

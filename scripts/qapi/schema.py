@@ -33,7 +33,8 @@ KEYS = {
     'union': (('base', 'discriminator', 'data'), ('if', 'features')),
     'alternate': (('data',), ('if', 'features')),
     'command': ((), ('data', 'returns', 'boxed', 'gen', 'session',
-                     'allow-oob', 'allow-preconfig', 'if', 'features')),
+                     'allow-oob', 'allow-preconfig', 'any-thread', 'if',
+                     'features')),
     'event': ((), ('data', 'boxed', 'if', 'features')),
 }
 
@@ -178,6 +179,7 @@ class Command:
         self.session = expr.get('session', False)
         self.allow_oob = expr.get('allow-oob', False)
         self.allow_preconfig = expr.get('allow-preconfig', False)
+        self.any_thread = expr.get('any-thread', False)
         self.c_name = c_name(name)
 
 
