@@ -40,7 +40,7 @@ class Boot(unittest.TestCase):
                 '-device', f'virtio-rng-{transport}')
             self.addCleanup(machine.close)
             text = machine.wait_serial('godwit-guest: done 0', BOOT_S)
-            self.assertEqual(machine.wait_exit(), 0)
+            self.assertEqual(machine.wait_exit(), 0, machine.output())
             disk.seek(0)
             self.assertTrue(disk.read(64).startswith(b'godwit-wrote\n'))
         self.assertIn('OpenSBI', text)
