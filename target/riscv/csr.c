@@ -278,13 +278,12 @@ static void write_menvcfg(Hart *h, unsigned num, uint64_t val)
     if ((val & ENVCFG_CBIE) == 2 << 4) {
         mask &= ~ENVCFG_CBIE;
     }
-    h->menvcfg = (old & ~mask) | (val & mask);
+    sstc_store(h, &h->menvcfg, (old & ~mask) | (val & mask));
     if ((old ^ h->menvcfg) & MENVCFG_ADUE) {
         tlb_flush_translated(h);
     }
     if ((old ^ h->menvcfg) & MENVCFG_STCE) {
         h->mip_soft &= ~MIP_STIP;
-        sstc_update(h);
     }
 }
 
@@ -309,8 +308,7 @@ static bool stimecmp_allowed(const Hart *h, unsigned num)
 static void write_stimecmp(Hart *h, unsigned num, uint64_t val)
 {
     (void)num;
-    h->stimecmp = val;
-    sstc_update(h);
+    sstc_store(h, &h->stimecmp, val);
 }
 
 /* Translation and protection */

@@ -259,6 +259,11 @@ bool csr_moves_code(int csr);
 /* sstc.c */
 uint64_t sstc_time(Hart *h);
 void sstc_update(Hart *h);      /* after a change of stimecmp or STCE */
+/*
+ * Stores @val in @reg, which is stimecmp or menvcfg of @h and which the main
+ * loop may be reading, and does what follows from it. The hart's thread.
+ */
+void sstc_store(Hart *h, uint64_t *reg, uint64_t val);
 void sstc_init(Hart *h);
 void sstc_free(Hart *h);
 

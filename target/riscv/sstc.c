@@ -3,7 +3,8 @@
  * Time, and its comparison with stimecmp: the Sstc extension. The hart's
  * thread changes stimecmp; the main loop notices, by a timer, that it has been
  * reached. Both settle STIP under stimer_lock, which is taken after the big
- * lock and before that of the timers.
+ * lock and before that of the timers. While the hart runs, stimecmp and menvcfg
+ * are written under it too, and only their writer reads them without it.
  */
 #include "hart.h"
 #include "trace/trace-target-riscv.h"
@@ -51,6 +52,14 @@ static bool settle(Hart *h)
     }
     __atomic_store_n(&h->stip, stip, __ATOMIC_RELEASE);
     return stip;
+}
+
+void sstc_store(Hart *h, uint64_t *reg, uint64_t val)
+{
+    g_mutex_lock(&h->stimer_lock);
+    *reg = val;
+    settle(h);
+    g_mutex_unlock(&h->stimer_lock);
 }
 
 void sstc_update(Hart *h)
