@@ -54,11 +54,13 @@ def raw_stats(text):
 
 
 # What a migration that fails or is cancelled leaves in the logs: the error that virsh
-# shows as well, that of the emulator there, whose stream ends, and libvirt's surprise at
-# a status that it does not know (12.8 does not either).
+# shows as well, that of the emulator there, whose stream ends (or, if it still lives when
+# libvirt gives it up, that), and libvirt's surprise at a status that it does not know
+# (12.8 does not either).
 GIVEN_UP = ("unknown (status|value) 'failing'|canceled by client|job 'migration (in|out)' failed|"
             'unexpectedly closed the monitor|incoming migration failed|'
-            'Unable to (read from|write to) monitor|virNetClient|migration was active, but no')
+            'Unable to (read from|write to) monitor|virNetClient|migration was active, but no|'
+            'migration successfully aborted')
 
 
 # What domjobinfo of libvirt 9.0 says in a status that it does not know.
