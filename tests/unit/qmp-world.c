@@ -129,6 +129,27 @@ void world_negotiate(World *world, bool oob)
            "{\"return\":{}}");
 }
 
+bool world_capabilities(Vm *vm, MonitorSession *session, json_object *args,
+                        json_object **ret, Error **errp)
+{
+    json_object *enable;
+
+    (void)vm;
+    (void)ret;
+    return qmp_session_negotiate(
+        session, json_object_object_get_ex(args, "enable", &enable), errp);
+}
+
+bool world_echo(Vm *vm, MonitorSession *session, json_object *args,
+                json_object **ret, Error **errp)
+{
+    (void)vm;
+    (void)session;
+    (void)errp;
+    *ret = json_object_get(args);
+    return true;
+}
+
 void world_close(World *world)
 {
     qmp_session_kill(world->session);

@@ -26,6 +26,13 @@ void world_open(World *world, Vm *vm, const QmpCommand *commands, bool oob);
 void world_negotiate(World *world, bool oob);
 void world_close(World *world);
 
+/* For the table of commands: qmp_capabilities, */
+bool world_capabilities(Vm *vm, MonitorSession *session, json_object *args,
+                        json_object **ret, Error **errp);
+/* ... and one that returns its arguments. */
+bool world_echo(Vm *vm, MonitorSession *session, json_object *args,
+                json_object **ret, Error **errp);
+
 /* Carries out what waits for the main loop. */
 void main_loop(World *world);
 /* The client sends @text. */

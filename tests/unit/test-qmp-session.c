@@ -13,28 +13,6 @@
 
 /* The commands */
 
-static bool run_capabilities(Vm *vm, MonitorSession *session,
-                             json_object *args, json_object **ret,
-                             Error **errp)
-{
-    json_object *enable;
-
-    (void)vm;
-    (void)ret;
-    return qmp_session_negotiate(
-        session, json_object_object_get_ex(args, "enable", &enable), errp);
-}
-
-static bool run_echo(Vm *vm, MonitorSession *session, json_object *args,
-                     json_object **ret, Error **errp)
-{
-    (void)vm;
-    (void)session;
-    (void)errp;
-    *ret = json_object_get(args);
-    return true;
-}
-
 static bool run_fail(Vm *vm, MonitorSession *session, json_object *args,
                      json_object **ret, Error **errp)
 {
@@ -89,9 +67,9 @@ static bool run_takefd(Vm *vm, MonitorSession *session, json_object *args,
 }
 
 static const QmpCommand commands[] = {
-    { "qmp_capabilities", run_capabilities, 0 },
-    { "echo", run_echo, 0 },
-    { "echo-oob", run_echo, QMP_ALLOW_OOB },
+    { "qmp_capabilities", world_capabilities, 0 },
+    { "echo", world_echo, 0 },
+    { "echo-oob", world_echo, QMP_ALLOW_OOB },
     { "fail", run_fail, 0 },
     { "event", run_event, 0 },
     { "big", run_big, 0 },

@@ -7,28 +7,6 @@
 #include "system/vm.h"
 #include "util/thread.h"
 
-static bool run_capabilities(Vm *vm, MonitorSession *session,
-                             json_object *args, json_object **ret,
-                             Error **errp)
-{
-    json_object *enable;
-
-    (void)vm;
-    (void)ret;
-    return qmp_session_negotiate(
-        session, json_object_object_get_ex(args, "enable", &enable), errp);
-}
-
-static bool run_echo(Vm *vm, MonitorSession *session, json_object *args,
-                     json_object **ret, Error **errp)
-{
-    (void)vm;
-    (void)session;
-    (void)errp;
-    *ret = json_object_get(args);
-    return true;
-}
-
 /* Wants the big lock, no matter whose. */
 static bool run_any(Vm *vm, MonitorSession *session, json_object *args,
                     json_object **ret, Error **errp)
@@ -44,10 +22,10 @@ static bool run_any(Vm *vm, MonitorSession *session, json_object *args,
 }
 
 static const QmpCommand commands[] = {
-    { "qmp_capabilities", run_capabilities, 0 },
+    { "qmp_capabilities", world_capabilities, 0 },
     { "any", run_any, QMP_ANY_THREAD },
-    { "echo", run_echo, 0 },
-    { "echo-oob", run_echo, QMP_ALLOW_OOB },
+    { "echo", world_echo, 0 },
+    { "echo-oob", world_echo, QMP_ALLOW_OOB },
     { NULL },
 };
 
