@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include "hw-test.h"
-#include "hw/input/keyboard.h"
-#include "hw/input/keys.h"
-#include "system/runstate.h"
+#include "keyboard-hands.h"
 
 typedef struct Line {
     QKeyCode qcode;
@@ -145,24 +143,6 @@ static void fake_press_power(Device *dev)
 static const KeyboardOps fake_ops = {
     fake_is_ready, fake_strike, fake_press_power
 };
-
-static const KeyStroke stroke_a = { { KEY_A }, 1, 100 };
-
-static void expect_refused(Vm *vm, const char *why)
-{
-    g_autoptr(Error) err = NULL;
-
-    g_assert_false(keyboards_strike(vm, &stroke_a, &err));
-    g_assert_nonnull(strstr(err->message, why));
-}
-
-static void push_button(Vm *vm)
-{
-    vm_request_powerdown(vm);
-    vm_unlock(vm);
-    vm_main_loop_iterate(vm, false);
-    vm_lock(vm);
-}
 
 static void test_first_that_listens(void)
 {

@@ -2,9 +2,7 @@
 /* A virtio keyboard as a driver meets it (virtio 1.2, section 5.8). */
 #include <linux/input.h>
 
-#include "hw/input/keyboard.h"
-#include "hw/input/keys.h"
-#include "system/runstate.h"
+#include "keyboard-hands.h"
 #include "virtio-rig.h"
 
 enum { DEVICE_ID = 0x08, STATUS = 0x70, CONFIG = 0x100 };
@@ -12,24 +10,6 @@ enum { DEVICE_ID = 0x08, STATUS = 0x70, CONFIG = 0x100 };
 #define MS INT64_C(1000000)
 
 enum { EVENTS, LAMPS };         /* the queues */
-
-static const KeyStroke stroke_a = { { KEY_A }, 1, 100 };
-
-static void expect_refused(Vm *vm, const char *why)
-{
-    g_autoptr(Error) err = NULL;
-
-    g_assert_false(keyboards_strike(vm, &stroke_a, &err));
-    g_assert_nonnull(strstr(err->message, why));
-}
-
-static void push_button(Vm *vm)
-{
-    vm_request_powerdown(vm);
-    vm_unlock(vm);
-    vm_main_loop_iterate(vm, false);
-    vm_lock(vm);
-}
 
 static void kbd_plug(Rig *rig)
 {
