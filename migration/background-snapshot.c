@@ -62,8 +62,8 @@ static Snapshot *start(MigOut *out, Error **errp)
     SnapshotConfig config = {
         .memory = m->vm->memory, .sys = m->uffd_sys, .clock = m->clock,
         .pool_bytes = snapshot_pool_bytes(m->vm->memory),
-        .patience_ns = SNAPSHOT_PATIENCE_NS, .stopped = on_stopped, .urgent = on_urgent, .failed = on_failed,
-        .opaque = out,
+        .patience_ns = SNAPSHOT_PATIENCE_NS, .stopped = on_stopped,
+        .urgent = on_urgent, .failed = on_failed, .opaque = out,
     };
     Snapshot *snap = snapshot_start(&config, errp);
 

@@ -28,9 +28,9 @@
 
 /*
  * Not again before running so many times as long as was given last: at most a
- * ninth of the time is. Beside two threads that compute on two CPUs, eight costs
- * the stream an eighth to a third of its bandwidth; four was measured to cost
- * more, sixteen hardly less.
+ * ninth of the time is. Beside two threads that compute on two CPUs, eight
+ * costs the stream an eighth to a third of its bandwidth; four was measured to
+ * cost more, sixteen hardly less.
  */
 #define GIVE_WAY_RUN 8
 

@@ -335,7 +335,7 @@ static const QmpCommand *allowed_command(MonitorSession *session,
     return command;
 }
 
-/* Carries @request out; if @unlock gives the big lock back before it replies. */
+/* Carries @request out. @unlock: the big lock goes back before the reply. */
 static void run(MonitorSession *session, json_object *request, bool unlock)
 {
     const QmpCommand *command;

@@ -12,7 +12,7 @@ typedef struct Live {
     char tag;
     GString *log;               /* what was called, in order */
     char fail_at;               /* the letter of the hook that fails */
-    uint32_t fill;              /* bytes beyond its word that the next one sends */
+    uint32_t fill;              /* what the next one sends beside its word */
     int64_t work_us;            /* in an iterate, */
     int64_t spent_us;           /* ... and in all of them so far */
     unsigned iterates;
