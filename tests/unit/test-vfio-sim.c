@@ -364,9 +364,9 @@ static void test_pace(void)
     g_assert_cmpint(until, ==, 100 * SECOND + 1000000);
     sim_mig_read(m, buf, sizeof(buf), until + 5000000, &until);
     g_assert_cmpint(until, ==, 100 * SECOND + 2000000);
-    sim_mig_read(m, buf, sizeof(buf), until + 2 * SIM_CATCH_UP_NS, &until);
+    sim_mig_read(m, buf, sizeof(buf), until + SIM_AWAY_NS, &until);
     g_assert_cmpint(until, ==,
-                    100 * SECOND + 3000000 + SIM_CATCH_UP_NS);
+                    100 * SECOND + 3000000 + SIM_AWAY_NS - SIM_CATCH_UP_NS);
     sim_mig_read(m, buf, sizeof(buf), 200 * SECOND, &until);
     g_assert_cmpint(until, ==, 200 * SECOND + 1000000);
     sim_mig_free(m);

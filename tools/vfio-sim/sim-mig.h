@@ -17,7 +17,7 @@
  * the second is not late: a device makes nothing ahead.
  */
 #define SIM_CATCH_UP_NS 10000000
-#define SIM_AWAY_NS 30000000
+#define SIM_AWAY_NS 15000000
 
 typedef struct SimMove {
     int64_t at_ns;
