@@ -209,6 +209,8 @@ bool postcopy_in_listen(PostcopyIn *pc, MigStream *stream, IoChannel *ch,
     postcopy_limit_queue(ch, migration_cap(
         pc->m, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT));
     pc->up = true;
+    /* The thread may outlive the migration, and must not look there. */
+    give_way_init(&pc->give, pc->m->clock, pc->m->yield);
     postcopy_urgent_start(pc);
     pc->thread = thread_start("mig/dst/listen", postcopy_listen_main, pc);
     __atomic_store_n(&pc->listening, true, __ATOMIC_RELEASE);

@@ -262,7 +262,6 @@ bool postcopy_load(PostcopyIn *pc, Error **errp)
     MigStream *s = pc->stream;
     bool ok = true;
 
-    give_way_init(&pc->give, pc->m->clock, pc->m->yield);
     pc->pages = (PostcopyPages) {
         .channel = POSTCOPY_CHANNEL_MAIN, .give = &pc->give,
     };
