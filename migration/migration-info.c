@@ -78,9 +78,9 @@ static MigrationRAMStats *ram_info(Migration *m, const MigOut *out,
     info->precopy_bytes = view->precopy_bytes;
     info->postcopy_bytes = ram.postcopy_bytes;
     info->postcopy_requests = ram.postcopy_requests;
-    info->downtime_bytes = sat_sub_u64(view->counters.sent_bytes -
-                                       view->precopy_bytes,
-                                       ram.postcopy_bytes);
+    info->downtime_bytes = sat_sub_u64(view->counters.sent_bytes,
+                                       sat_add_u64(view->precopy_bytes,
+                                                   ram.postcopy_bytes));
     return info;
 }
 

@@ -12,15 +12,18 @@
 
 void outgoing_sent(MigOut *out, MigStreamCounters *counters)
 {
-    MigStreamCounters urgent;
+    MigStreamCounters sent = out->former, more = { 0 };
 
-    *counters = (MigStreamCounters) { 0 };
     if (out->stream) {
-        mig_stream_counters(out->stream, counters);
+        mig_stream_counters(out->stream, &more);
+        sent.sent_bytes += more.sent_bytes;
+        sent.send_ns += more.send_ns;
     }
-    outgoing_urgent_counters(out->urgent, &urgent);
-    counters->sent_bytes += out->former.sent_bytes + urgent.sent_bytes;
-    counters->send_ns += out->former.send_ns + urgent.send_ns;
+    outgoing_urgent_counters(out->urgent, &more);
+    sent.sent_bytes += more.sent_bytes;
+    sent.send_ns += more.send_ns;
+    /* Which may be out->former. */
+    *counters = sent;
 }
 
 /*

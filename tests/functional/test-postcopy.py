@@ -140,7 +140,13 @@ class Postcopy(unittest.TestCase):
             info = side.wait_migration('completed', 'failed', 'postcopy-paused')
             self.assertEqual(info['status'], 'completed', info)
         self.assertEqual(source.command('query-status')['status'], 'postmigrate')
-        self.assertEqual(target.command('query-status')['status'], 'running')
+        self.check_there(target)
+
+    @staticmethod
+    def check_there(target):
+        """The guest is whole, and lives."""
+        if target.command('query-status')['status'] != 'running':
+            raise AssertionError(target.command('query-status'))
         target.wait_serial('counter ')
         target.command('stop')
         qtest = harness.Qtest(target.qtest_path)
@@ -188,10 +194,13 @@ class Whole(Postcopy):
         # The second hart sleeps all the time: never do both wait.
         self.assertEqual(info['postcopy-vcpu-latency'][1], 0)
         self.assertGreater(info['postcopy-vcpu-latency'][0], 0)
-        self.assertGreater(info['postcopy-vcpu-blocktime'][0], 0)
         self.assertEqual(info['postcopy-blocktime'], 0)
         self.assertGreater(info['postcopy-latency'], 0)
-        self.assertGreater(sum(info['postcopy-latency-dist']), 0)
+        faults = sum(info['postcopy-latency-dist'])
+        self.assertGreater(faults, 0)
+        # Whole milliseconds; five quick faults are less than one.
+        self.assertAlmostEqual(info['postcopy-vcpu-blocktime'][0],
+                               faults * info['postcopy-vcpu-latency'][0] / 1e6, delta=3)
         self.assertIn('postcopy-non-vcpu-latency', info)
         text = target.command('human-monitor-command', command_line='info migrate -a')
         self.assertRegex(text, r'Postcopy blocktime \(ms\): all=0\n  vCPU 0: \d+, a fault ')
@@ -269,6 +278,12 @@ class Broken(Postcopy):
         source.command('migrate', uri=relay.uri, resume=True)
         return relay
 
+    def check_statistics(self, source):
+        """What has gone by all connections so far is the sum of its parts."""
+        ram = source.command('query-migrate')['ram']
+        self.assertEqual(ram['transferred'], ram['precopy-bytes'] + ram['downtime-bytes'] +
+                         ram['postcopy-bytes'], ram)
+
     def test_cut(self):
         """The network breaks, again and again."""
         left = max(BREAKS * 3 // 4, 1)
@@ -287,6 +302,7 @@ class Broken(Postcopy):
                         pass                # it is over already
                 states = [side.wait_migration('postcopy-paused', 'completed')['status']
                           for side in (source, target)]
+                self.check_statistics(source)
                 if 'completed' in states:
                     break
                 self.assertNotEqual(source.command('query-status')['status'], 'running')
@@ -296,7 +312,12 @@ class Broken(Postcopy):
                                                'postcopy-paused')
                     self.assertIn(info['status'], ALIVE, info)
             source.command('migrate-set-parameters', max_postcopy_bandwidth=0)
-            self.check(source, target)
+            if states == ['postcopy-paused', 'completed']:
+                # The cut swallowed the last word: there it is whole, here nobody knows.
+                self.check_there(target)
+                self.assertNotEqual(source.command('query-status')['status'], 'running')
+            else:
+                self.check(source, target)
             source.close()
             target.close()
 
