@@ -142,6 +142,13 @@ class FastLoad(Snapshots):
     def test_runs_at_once(self):
         src = self.source(pages_per_second=20000)
         self.save(src)
+        # All may be there before the guest has had a CPU; but not each time.
+        for _ in range(5):
+            if self.run_at_once(src)['faults'] > 0:
+                return
+        self.fail('five times, the guest did not touch a page that was not there')
+
+    def run_at_once(self, src):
         dst = self.destination(caps=FAST)
         opened = dst.descriptors()
         dst.command('migrate-incoming', uri=f'file:{self.file}')
@@ -154,13 +161,15 @@ class FastLoad(Snapshots):
         fast = info['fast-load']
         self.assertGreater(fast['total-pages'], AREA_MIB << 8)
         self.assertEqual(fast['fault-pages'] + fast['eager-pages'], fast['total-pages'])
-        self.assertGreater(fast['faults'], 0)
-        self.assertEqual(sum(info['postcopy-latency-dist']), fast['faults'])
-        self.assertLessEqual(info['postcopy-latency'], fast['latency-max'])
         text = dst.command('human-monitor-command', command_line='info migrate -a')
         self.assertIn(f'Fast load (pages): total={fast["total-pages"]}, ', text)
-        self.assertIn('Fault latency (us): ', text)
+        if fast['faults']:
+            self.assertEqual(sum(info['postcopy-latency-dist']), fast['faults'])
+            self.assertLessEqual(info['postcopy-latency'], fast['latency-max'])
+            self.assertIn('Fault latency (us): ', text)
         self.check_all(src, dst)
+        dst.close()
+        return fast
 
     def test_paused(self):
         """Nobody touches anything: all of it comes, byte for byte."""
