@@ -5,6 +5,7 @@
 #define NS_PER_MS 1000000
 
 typedef struct Waiter {
+    unsigned pages;             /* of a hart: begun and not ended */
     bool waits;
     int64_t since_ns;
     int64_t waited_ns;          /* in all, but for the present wait */
@@ -69,10 +70,14 @@ static void set_waits(Waiter *w, bool waits, int64_t now)
     w->waits = waits;
 }
 
-/* Lock held. A thread waits for one page at a time. */
-static void hart_waits(Blocktime *bt, Waiter *hart, bool waits)
+/*
+ * Lock held. A hart waits for one page at a time, but that it has been woken may
+ * be told after its next fault: it waits while anything is open.
+ */
+static void update_hart(Blocktime *bt, Waiter *hart)
 {
     int64_t now = clock_now_ns(bt->clock);
+    bool waits = hart->pages > 0;
 
     bt->num_waiting += (int)waits - (int)hart->waits;
     set_waits(hart, waits, now);
@@ -85,7 +90,8 @@ void blocktime_begins(Blocktime *bt, uint32_t tid)
 
     if (hart) {
         g_mutex_lock(&bt->lock);
-        hart_waits(bt, hart, true);
+        hart->pages++;
+        update_hart(bt, hart);
         g_mutex_unlock(&bt->lock);
     }
 }
@@ -97,7 +103,8 @@ void blocktime_ends(Blocktime *bt, uint32_t tid, int64_t ns)
 
     g_mutex_lock(&bt->lock);
     if (hart) {
-        hart_waits(bt, hart, false);
+        hart->pages -= MIN(hart->pages, 1);
+        update_hart(bt, hart);
     }
     who->faults++;
     who->latency_ns += MAX(ns, 0);

@@ -16,7 +16,10 @@ typedef struct Blocktime Blocktime;
 Blocktime *blocktime_new(Clock *clock, const uint32_t *tids, unsigned num);
 void blocktime_free(Blocktime *bt);
 
-/* Thread @tid begins to wait for a page; it goes on after @ns of that. */
+/*
+ * Thread @tid begins to wait for a page; it goes on after @ns of that. Each
+ * begin has its end, in any order if there are several.
+ */
 void blocktime_begins(Blocktime *bt, uint32_t tid);
 void blocktime_ends(Blocktime *bt, uint32_t tid, int64_t ns);
 

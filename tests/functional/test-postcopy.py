@@ -198,9 +198,11 @@ class Whole(Postcopy):
         self.assertGreater(info['postcopy-latency'], 0)
         faults = sum(info['postcopy-latency-dist'])
         self.assertGreater(faults, 0)
-        # Whole milliseconds; five quick faults are less than one.
-        self.assertAlmostEqual(info['postcopy-vcpu-blocktime'][0],
-                               faults * info['postcopy-vcpu-latency'][0] / 1e6, delta=3)
+        # Whole milliseconds. That a hart goes on may be told after it waits again, so what
+        # each fault took overlaps.
+        in_all = faults * info['postcopy-vcpu-latency'][0] / 1e6
+        self.assertLessEqual(info['postcopy-vcpu-blocktime'][0], in_all + 1)
+        self.assertGreaterEqual(info['postcopy-vcpu-blocktime'][0], in_all / 3 - 1)
         self.assertIn('postcopy-non-vcpu-latency', info)
         text = target.command('human-monitor-command', command_line='info migrate -a')
         self.assertRegex(text, r'Postcopy blocktime \(ms\): all=0\n  vCPU 0: \d+, a fault ')

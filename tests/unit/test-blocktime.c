@@ -43,7 +43,6 @@ static void test_overlap(void)
     blocktime_begins(bt, 100);
     now = 10 * MS;
     blocktime_begins(bt, 200);
-    blocktime_begins(bt, 200);          /* once more, after a signal */
     now = 15 * MS;
     info = fill(bt);
     g_assert_cmpuint(info->postcopy_blocktime, ==, 5);
@@ -63,6 +62,27 @@ static void test_overlap(void)
     g_assert_cmpuint(info->postcopy_vcpu_latency->next->value, ==, 10 * MS);
     g_assert_null(info->postcopy_vcpu_latency->next->next);
     g_assert_cmpuint(info->postcopy_non_vcpu_latency, ==, 0);
+    qapi_free_MigrationInfo(info);
+    blocktime_free(bt);
+}
+
+/* It has gone on and waits for another page before the first end is told. */
+static void test_late_end(void)
+{
+    Blocktime *bt = blocktime_new(&test_clock, tids, 2);
+    MigrationInfo *info;
+
+    now = 0;
+    blocktime_begins(bt, 100);
+    now = 10 * MS;
+    blocktime_begins(bt, 100);
+    now = 11 * MS;
+    blocktime_ends(bt, 100, 11 * MS);
+    now = 30 * MS;
+    blocktime_ends(bt, 100, 20 * MS);
+    now = 50 * MS;
+    info = fill(bt);
+    g_assert_cmpuint(blocked(info, 0), ==, 30);
     qapi_free_MigrationInfo(info);
     blocktime_free(bt);
 }
@@ -107,6 +127,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/migration/blocktime/overlap", test_overlap);
+    g_test_add_func("/migration/blocktime/late-end", test_late_end);
     g_test_add_func("/migration/blocktime/others", test_others);
     g_test_add_func("/migration/blocktime/no-harts", test_no_harts);
     return g_test_run();
