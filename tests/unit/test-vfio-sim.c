@@ -347,10 +347,7 @@ static void test_dirty_rate(void)
     sim_options_free(o);
 }
 
-/*
- * Late by less than the window: made up for. By more: what is above it is lost.
- * By much more: nobody was waiting.
- */
+/* Late by less than the window: made up for. By more: all of it is lost. */
 static void test_pace(void)
 {
     SimOptions *o;
@@ -364,9 +361,11 @@ static void test_pace(void)
     g_assert_cmpint(until, ==, 100 * SECOND + 1000000);
     sim_mig_read(m, buf, sizeof(buf), until + 5000000, &until);
     g_assert_cmpint(until, ==, 100 * SECOND + 2000000);
-    sim_mig_read(m, buf, sizeof(buf), until + SIM_AWAY_NS, &until);
+    sim_mig_read(m, buf, sizeof(buf), until + SIM_CATCH_UP_NS, &until);
+    g_assert_cmpint(until, ==, 100 * SECOND + 3000000);
+    sim_mig_read(m, buf, sizeof(buf), until + SIM_CATCH_UP_NS + 1, &until);
     g_assert_cmpint(until, ==,
-                    100 * SECOND + 3000000 + SIM_AWAY_NS - SIM_CATCH_UP_NS);
+                    100 * SECOND + 4000000 + SIM_CATCH_UP_NS + 1);
     sim_mig_read(m, buf, sizeof(buf), 200 * SECOND, &until);
     g_assert_cmpint(until, ==, 200 * SECOND + 1000000);
     sim_mig_free(m);

@@ -231,16 +231,15 @@ int sim_mig_precopy_info(SimMig *m, uint64_t *initial, uint64_t *dirty,
 static int64_t pace(SimMig *m, uint64_t rate, uint64_t bytes, int64_t now_ns)
 {
     uint64_t cost_ns = rate ? sat_muldiv_u64(bytes, NS_PER_S, rate) : 0;
-    int64_t late_ns;
 
     if (!rate) {
         return now_ns;
     }
     /* A year is as good as for ever, and adds without overflow. */
     cost_ns = MIN(cost_ns, 365 * 86400 * NS_PER_S);
-    late_ns = now_ns - m->ready_ns;
-    m->ready_ns = late_ns > SIM_AWAY_NS
-        ? now_ns : MAX(m->ready_ns, now_ns - SIM_CATCH_UP_NS);
+    if (now_ns - m->ready_ns > SIM_CATCH_UP_NS) {
+        m->ready_ns = now_ns;
+    }
     m->ready_ns += cost_ns;
     return m->ready_ns;
 }

@@ -12,12 +12,11 @@
 #include "sim-state.h"
 
 /*
- * Of the time by which a caller is late up to so much is made up for: the
- * host's scheduling is not the device's pace. Who stays away for longer than
- * the second is not late: a device makes nothing ahead.
+ * Who comes late by up to so much, by the host's scheduling, finds made what
+ * would have been made by then. Who comes later was not waiting for it: a device
+ * makes nothing ahead.
  */
 #define SIM_CATCH_UP_NS 10000000
-#define SIM_AWAY_NS 15000000
 
 typedef struct SimMove {
     int64_t at_ns;
