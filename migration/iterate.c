@@ -99,6 +99,24 @@ static void grow_burst(MigLoop *loop, const SaveVMModule *m, uint64_t bytes)
     loop->burst.bytes = sat_add_u64(loop->burst.bytes, bytes);
 }
 
+/*
+ * Whose burst it is, which may change while it grows: nobody's, if less than
+ * three quarters are one's.
+ */
+static void name_burst(MigLoop *loop)
+{
+    loop->burst.idstr = NULL;
+    loop->burst.instance = 0;
+    for (guint i = 0; i < loop->burst_of->len; i++) {
+        BurstShare *share = &g_array_index(loop->burst_of, BurstShare, i);
+
+        if (share->bytes >= loop->burst.bytes / 4 * 3) {
+            loop->burst.idstr = share->idstr;
+            loop->burst.instance = share->instance;
+        }
+    }
+}
+
 /* What a module has sent since the last query. */
 static uint64_t module_left(const SaveVMModule *then, const SaveVMModule *now)
 {
@@ -135,6 +153,7 @@ static void learn_rates(MigLoop *loop, const MigRecord *rec,
         all_left = sat_add_u64(all_left, left);
         grow_burst(loop, now, left);
     }
+    name_burst(loop);
     for (guint i = 0; i < rec->modules->len; i++) {
         const SaveVMModule *now = &g_array_index(rec->modules, SaveVMModule,
                                                  i);
@@ -169,20 +188,6 @@ static void learn_dirtied(MigLoop *loop, const MigRecord *rec)
     loop->synced_ns = rec->synced_ns;
 }
 
-/* Whose burst it is: nobody's, if less than three quarters are one's. */
-static void name_burst(MigLoop *loop)
-{
-    loop->burst.idstr = NULL;
-    for (guint i = 0; i < loop->burst_of->len; i++) {
-        BurstShare *share = &g_array_index(loop->burst_of, BurstShare, i);
-
-        if (share->bytes >= loop->burst.bytes / 4 * 3) {
-            loop->burst.idstr = share->idstr;
-            loop->burst.instance = share->instance;
-        }
-    }
-}
-
 static void forget_burst(MigLoop *loop)
 {
     loop->burst = (MigBurst) { 0 };
@@ -194,7 +199,6 @@ static bool report_burst(MigLoop *loop)
     if (loop->burst.bytes == 0 || !loop->ops->burst_ended) {
         return false;
     }
-    name_burst(loop);
     return loop->ops->burst_ended(loop->opaque, &loop->burst);
 }
 
@@ -206,43 +210,28 @@ static void end_burst(MigLoop *loop)
     loop->flowing = (MigBurst) { 0 };
 }
 
-/* Another module than the one that began it has just sent. */
-static bool burst_changes_hands(MigLoop *loop)
-{
-    unsigned senders = 0;
-
-    for (guint i = 0; i < loop->burst_of->len; i++) {
-        senders += g_array_index(loop->burst_of, BurstShare, i).bytes > 0;
-    }
-    return senders > 1;
-}
-
 /*
  * What a sender's first bytes wait for, until both sides are at work, is not
  * part of its rate: they are a piece of their own, and the next one's time
  * begins when they have arrived.
  */
-static bool burst_leads_in(MigLoop *loop)
+static bool burst_leads_in(const MigLoop *loop)
 {
-    name_burst(loop);
     return loop->burst.idstr != loop->flowing.idstr ||
            loop->burst.instance != loop->flowing.instance;
 }
 
-/* What comes next may be another's. */
-static bool turn_ended(MigLoop *loop)
-{
-    return loop->ops->turn_ended && loop->ops->turn_ended(loop->opaque);
-}
-
-/* A long one is reported in pieces, and one of several modules in theirs. */
+/*
+ * A long one is reported in pieces. One that is long enough ends where the next
+ * bytes may be another module's.
+ */
 static void cut_burst(MigLoop *loop)
 {
     bool enough = loop->burst.bytes >= MIG_BURST_MIN_BYTES;
 
     if ((clock_now_ns(loop->clock) - loop->burst.start_ns >= BURST_NS ||
-         (enough && (turn_ended(loop) || burst_leads_in(loop))) ||
-         burst_changes_hands(loop)) && report_burst(loop)) {
+         (enough && (loop->ops->turn_ended(loop->opaque) ||
+                     burst_leads_in(loop)))) && report_burst(loop)) {
         loop->flowing = loop->burst;
         forget_burst(loop);
     }

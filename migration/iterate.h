@@ -40,8 +40,7 @@ typedef struct MigLoopOps {
     void (*query)(void *opaque, bool exact, GArray *modules);
     /* savevm_iterate(): a chunk of some milliseconds */
     MigIterate (*iterate)(void *opaque, Error **errp);
-    /* savevm_turn_ended(): the next iterate may be another module's. May be
-       NULL */
+    /* savevm_turn_ended(): the next iterate may be another module's */
     bool (*turn_ended)(void *opaque);
     /* What has left, and the time that took */
     void (*counters)(void *opaque, MigStreamCounters *counters);
