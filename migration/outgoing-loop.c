@@ -59,11 +59,10 @@ static void loop_query(void *opaque, bool exact, GArray *modules)
 static MigIterate loop_iterate(void *opaque, Error **errp)
 {
     MigOut *out = opaque;
-    uint64_t before = savevm_delayed_ns(out->sv);
     MigIterate res = savevm_iterate(out->sv, errp);
 
-    __atomic_fetch_add(&out->delayed_ns, savevm_delayed_ns(out->sv) - before,
-                       __ATOMIC_RELAXED);
+    __atomic_store_n(&out->delayed_ns, savevm_delayed_ns(out->sv),
+                     __ATOMIC_RELAXED);
     return res;
 }
 
