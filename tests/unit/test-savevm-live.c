@@ -310,6 +310,24 @@ static void test_hostile(void)
 
 /* ---- sharing the time ---- */
 
+/* What a migration does before it iterates, and after it has ended. */
+static void saving_begins(Machine *src, SaveVM *sv)
+{
+    vm_lock(src->t.vm);
+    g_assert_true(savevm_write_header(sv, NULL) && savevm_setup(sv, NULL));
+    vm_unlock(src->t.vm);
+}
+
+static void saving_ends(Machine *src, SaveVM *sv, MigStream *s)
+{
+    vm_lock(src->t.vm);
+    savevm_cleanup(sv);
+    vm_unlock(src->t.vm);
+    savevm_free(sv);
+    mig_stream_free(s);
+    machine_clear(src);
+}
+
 /* A module whose every turn takes 50 ms leaves as much to one of 1 ms. */
 static void test_fair(void)
 {
@@ -326,9 +344,7 @@ static void test_fair(void)
     quick->work_us = 1000;
     slow->answer = quick->answer = MIG_ITERATE_MORE;
     sv = savevm_new(src.t.vm, s, &test_config);
-    vm_lock(src.t.vm);
-    g_assert_true(savevm_write_header(sv, NULL) && savevm_setup(sv, NULL));
-    vm_unlock(src.t.vm);
+    saving_begins(&src, sv);
     while (slow->iterates < 6) {
         g_assert_cmpint(savevm_iterate(sv, NULL), ==, MIG_ITERATE_MORE);
     }
@@ -351,12 +367,7 @@ static void test_fair(void)
         savevm_iterate(sv, NULL);
     }
     g_assert_cmpint(quick->spent_us, <, slow->spent_us * 2);
-    vm_lock(src.t.vm);
-    savevm_cleanup(sv);
-    vm_unlock(src.t.vm);
-    savevm_free(sv);
-    mig_stream_free(s);
-    machine_clear(&src);
+    saving_ends(&src, sv, s);
 }
 
 /* What is enough for a rate comes alone. */
@@ -369,9 +380,7 @@ static void test_one_at_a_time(void)
 
     machine_init(&src, NULL);
     sv = savevm_new(src.t.vm, s, &test_config);
-    vm_lock(src.t.vm);
-    g_assert_true(savevm_write_header(sv, NULL) && savevm_setup(sv, NULL));
-    vm_unlock(src.t.vm);
+    saving_begins(&src, sv);
     for (unsigned i = 0; i < 2; i++) {
         src.live[i].fill = 100000;
     }
@@ -387,12 +396,7 @@ static void test_one_at_a_time(void)
     src.live[0].answer = src.live[1].answer = MIG_ITERATE_MORE;
     savevm_iterate(sv, NULL);
     g_assert_false(savevm_turn_ended(sv));
-    vm_lock(src.t.vm);
-    savevm_cleanup(sv);
-    vm_unlock(src.t.vm);
-    savevm_free(sv);
-    mig_stream_free(s);
-    machine_clear(&src);
+    saving_ends(&src, sv, s);
 }
 
 int main(int argc, char **argv)
