@@ -2,7 +2,6 @@
 """Keys and the power button: what the monitors accept, and what a Linux guest
 hears of it, where it is and where it goes."""
 import re
-import socket
 import struct
 import subprocess
 import time
@@ -177,19 +176,17 @@ class Guest(unittest.TestCase):
     def test_migration(self):
         """A key that is held while the guest moves comes up there, once and in time;
         what waited behind it comes too; and there the button ends the guest."""
-        with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
-            uri = f'tcp:127.0.0.1:{probe.getsockname()[1]}'
         source = self.listening('virtio-keyboard-pci', name='source')
         source.wait_serial('\nlistening', BOOT_S)
-        target = self.listening('virtio-keyboard-pci', '-incoming', uri, name='target')
+        target = self.listening('virtio-keyboard-pci', '-incoming', 'tcp:127.0.0.1:0', name='target')
+        where = target.command('query-migrate')['socket-address'][0]
         with self.assertRaisesRegex(harness.QmpError, "state 'inmigrate'"):
             target.command('send-key', keys=names('a'))
         source.command('send-key', keys=names('a'), hold_time=2000)
         source.command('send-key', keys=names('b'), hold_time=1)
         self.wait_events(1, source)
         source.command('stop')          # and with it the time for which it is held
-        source.command('migrate', uri=uri)
+        source.command('migrate', uri=f'tcp:{where["host"]}:{where["port"]}')
         info = source.wait_migration('completed', 'failed')
         self.assertEqual(info['status'], 'completed', info)
         with self.assertRaisesRegex(harness.QmpError, "state 'postmigrate'"):
