@@ -7,15 +7,14 @@
  *   ask-migrate SOCKET PER-SECOND COUNT
  *   ask-migrate SOCKET
  *
+ * The first is the client: it negotiates, says "ready" and waits for a line on
+ * stdin. Then it asks PER-SECOND times a second, or without a pause if 0, until
+ * COUNT answers have come, or if 0 until the migration has ended. The times are
+ * printed as a JSON list of nanoseconds. An answer ends with the line; events in
+ * between are not counted.
+ *
  * The second is a server to compare with: it says "ready", and answers whatever
  * it is asked with as many bytes and no thought, one client after the other.
- *
- * The first is the client.
- * It negotiates, says "ready" and waits for a line on stdin. Then it asks
- * PER-SECOND times a second, or without a pause if 0, until COUNT answers have
- * come, or if 0 until the migration has ended. The times are printed as a JSON
- * list of nanoseconds. An answer ends with the line; events in between are not
- * counted.
  */
 #include <errno.h>
 #include <stdbool.h>
