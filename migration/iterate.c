@@ -256,7 +256,8 @@ static const MigRecord *query(MigLoop *loop, bool exact)
                             rec->modules->len);
     }
     if (exact) {
-        mig_predictor_fixed(loop->predictor, MIG_FIXED_SYNC, rec->query_ns);
+        mig_predictor_fixed(loop->predictor, MIG_FIXED_SYNC, rec->query_ns,
+                            rec->time_ns);
     }
     mig_predictor_sent(loop->predictor, rec->time_ns, &counters, false);
     if (!exact) {

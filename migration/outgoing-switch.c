@@ -306,19 +306,20 @@ static void learn(MigOut *out)
     MigPredictor *p = out->m->predictor;
     const MigSwitchover *so = &out->so;
     MigReturn *rp = &out->rp;
-    int64_t states_sent = so->start_ns + so->total_ns -
-                          part_ns(so, "destination load") -
+    int64_t end_ns = so->start_ns + so->total_ns;
+    int64_t states_sent = end_ns - part_ns(so, "destination load") -
                           part_ns(so, "destination start");
 
-    mig_predictor_fixed(p, MIG_FIXED_STOP, part_ns(so, "stop vCPUs"));
+    mig_predictor_fixed(p, MIG_FIXED_STOP, part_ns(so, "stop vCPUs"),
+                        end_ns);
     mig_predictor_fixed(p, MIG_FIXED_DEVICE_STATES,
-                        part_ns(so, "device states"));
+                        part_ns(so, "device states"), end_ns);
     if (rp->taken_over) {
         mig_predictor_accepted(p, &rp->blackout, rp->modules_loaded_ns);
         mig_predictor_fixed(p, MIG_FIXED_LOAD, rp->states_loaded_ns -
-                            MAX(states_sent, rp->modules_loaded_ns));
+                            MAX(states_sent, rp->modules_loaded_ns), end_ns);
         mig_predictor_fixed(p, MIG_FIXED_START,
-                            part_ns(so, "destination start"));
+                            part_ns(so, "destination start"), end_ns);
     }
 }
 

@@ -19,6 +19,9 @@
 #define FIRST_ESTIMATE_BYTES (256 * UINT64_C(1024))
 #define FIRST_ESTIMATE_NS (100 * INT64_C(1000000))
 
+/* A cost measured so long after the last time counts as much as all before. */
+#define FIXED_HALF_NS NS_PER_SEC
+
 typedef struct ModuleRates {
     const char *idstr;
     uint32_t instance;
@@ -46,6 +49,7 @@ struct MigPredictor {
     int64_t round_trip_ns;      /* 0: not known */
     bool fixed_known[MIG_FIXED__MAX];
     int64_t fixed_ns[MIG_FIXED__MAX];
+    int64_t fixed_at_ns[MIG_FIXED__MAX];    /* when last measured */
     GArray *modules;            /* of ModuleRates */
 };
 
@@ -242,15 +246,25 @@ void mig_predictor_round_trip(MigPredictor *p, int64_t ns)
     g_mutex_unlock(&p->lock);
 }
 
-void mig_predictor_fixed(MigPredictor *p, MigFixed what, int64_t ns)
+/*
+ * What is measured twenty times a second is as good as its mean, and what was
+ * measured once, before the last attempt, is of yesterday.
+ */
+void mig_predictor_fixed(MigPredictor *p, MigFixed what, int64_t ns,
+                         int64_t now_ns)
 {
+    MigNs since;
+
     ns = MAX(ns, 0);
     g_mutex_lock(&p->lock);
     if (p->fixed_known[what]) {
-        ns = p->fixed_ns[what] / 2 + ns / 2;
+        since = MAX(now_ns - p->fixed_at_ns[what], 0);
+        ns = (int64_t)(((MigNs)p->fixed_ns[what] * FIXED_HALF_NS +
+                        (MigNs)ns * since) / (FIXED_HALF_NS + since));
     }
     p->fixed_known[what] = true;
     p->fixed_ns[what] = ns;
+    p->fixed_at_ns[what] = now_ns;
     g_mutex_unlock(&p->lock);
 }
 

@@ -107,7 +107,9 @@ void mig_predictor_accepted(MigPredictor *p, const MigBurst *burst,
 /* A PING with nothing in front of it was answered after @ns. */
 void mig_predictor_round_trip(MigPredictor *p, int64_t ns);
 
-void mig_predictor_fixed(MigPredictor *p, MigFixed what, int64_t ns);
+/* A part of a blackout that bytes do not explain took @ns, until @now_ns. */
+void mig_predictor_fixed(MigPredictor *p, MigFixed what, int64_t ns,
+                         int64_t now_ns);
 
 /* ---- asking ---- */
 

@@ -431,12 +431,31 @@ static void test_learned_from_attempt(void)
     g_assert_true(f.fixed_ns == 0);
     mig_predictor_module_completed(p, "gpu", 0, GBPS, 4 * SEC);
     for (int i = 0; i < MIG_FIXED__MAX; i++) {
-        mig_predictor_fixed(p, i, 10 * MS);
+        mig_predictor_fixed(p, i, 10 * MS, 0);
     }
     mig_predictor_begin(p);
     mig_predictor_forecast(p, 0, &rec, GBPS, &f);
     g_assert_cmpint(mig_forecast_ms(&f, 300), ==, 4050);
     g_array_unref(modules);
+    mig_predictor_free(p);
+}
+
+/* One slow sync of twenty a second is hardly seen, and an attempt is. */
+static void test_fixed_smooth(void)
+{
+    MigPredictor *p = mig_predictor_new();
+    MigRecord rec = { .valid = true };
+    MigForecast f;
+
+    for (int64_t t = 0; t <= 2 * SEC; t += 50 * MS) {
+        mig_predictor_fixed(p, MIG_FIXED_SYNC, 1 * MS, t);
+    }
+    mig_predictor_fixed(p, MIG_FIXED_SYNC, 22 * MS, 2 * SEC + 50 * MS);
+    mig_predictor_forecast(p, 3 * SEC, &rec, GBPS, &f);
+    g_assert_true(f.fixed_ns == 2 * MS);
+    mig_predictor_fixed(p, MIG_FIXED_SYNC, 101 * MS, 101 * SEC + 50 * MS);
+    mig_predictor_forecast(p, 102 * SEC, &rec, GBPS, &f);
+    g_assert_true(f.fixed_ns / MS == 100);
     mig_predictor_free(p);
 }
 
@@ -574,5 +593,6 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/spec-4/acceptance-of-modules",
                     test_acceptance_of_modules);
     g_test_add_func("/migration/spec-4/under-way", test_under_way);
+    g_test_add_func("/migration/spec-4/fixed-smooth", test_fixed_smooth);
     return g_test_run();
 }
