@@ -5,6 +5,7 @@ libvirt's to compare with, and which lines of the logs are complaints.
 Files that a domain writes are below /var/log/libvirt and /var/lib/libvirt, so that
 each daemon's copy of it has its own (daemons.py).
 """
+import functools
 import os
 import pathlib
 import random
@@ -27,6 +28,12 @@ PORTS = 64      # for migrations, of all daemons of a program
 
 BINARY = os.path.abspath(harness.BINARY)
 
+# libvirtd gives emulators an environment of its own: what the test setup tells a build
+# with a sanitizer has to be said again.
+TOLD = [f'{name}={os.environ[name]}' for name in ('G_SLICE', 'ASAN_OPTIONS', 'TSAN_OPTIONS')
+        if name in os.environ]
+SANITIZER = ['/usr/bin/env', *TOLD, '/usr/bin/setarch', '-R'] if TOLD else []
+
 # What libvirtd says of a host without systemd, D-Bus, udev and cgroups, of clients
 # that hang up, and of running guests as root with a command line of their own.
 HOST = re.compile('dnsmasq|DBus|virGDBus|udevGetDMIData|dmidecode|security driver "none"|'
@@ -40,18 +47,24 @@ def emulator(folder, prefix=(), suffix=(), when=None):
     libvirt asks it for its capabilities first, as it does every emulator. when: the
     tool is only there if this stands in the command line."""
     path = pathlib.Path(folder, 'emulator')
-    tool = shlex.join([*prefix, BINARY])
+    tool = shlex.join([*SANITIZER, *prefix, BINARY])
     if when:
         path.write_text(f'#!/bin/sh\ncase "$*" in\n*{when}*) exec {tool} "$@" ;;\n'
-                        f'*) exec {BINARY} "$@" ;;\nesac\n')
+                        f'*) exec {shlex.join([*SANITIZER, BINARY])} "$@" ;;\nesac\n')
     else:
         path.write_text(f'#!/bin/sh\nexec {tool} "$@" {shlex.join(suffix)}\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     return path
 
 
+@functools.cache
+def usual_emulator():
+    """What a domain names as its <emulator>, if nothing else is wanted."""
+    return emulator(Case.daemons[0].path) if SANITIZER else BINARY
+
+
 def domain_xml(name, *, boot, devices='', memory_mib=128, vcpus=1, observe=False,
-               binary=BINARY, arguments=()):
+               binary=None, arguments=()):
     """boot: what stands in <os>; observe: a second QMP and a qtest socket, see
     Observer; arguments: more words for the emulator's command line."""
     words = list(arguments)
@@ -67,7 +80,7 @@ def domain_xml(name, *, boot, devices='', memory_mib=128, vcpus=1, observe=False
   <vcpu>{vcpus}</vcpu>
   <os><type arch='riscv64' machine='virt'>hvm</type>{boot}</os>
   <devices>
-    <emulator>{binary}</emulator>
+    <emulator>{binary or usual_emulator()}</emulator>
     {devices}
     <memballoon model='none'/>
   </devices>
@@ -76,7 +89,7 @@ def domain_xml(name, *, boot, devices='', memory_mib=128, vcpus=1, observe=False
 
 
 def pattern_xml(name, folder, *, memory_mib=128, vcpus=1, area_mib=24, observe=True,
-                binary=BINARY, arguments=(), **pattern):
+                binary=None, arguments=(), **pattern):
     """The bare-metal guest of tests/guest/pattern.c as firmware; pattern: what else
     harness.pattern_image() takes. It prints to serial_path()."""
     image = harness.pattern_image(folder, area_mib=area_mib, **pattern)
@@ -104,7 +117,7 @@ def counters(daemon, name):
 
 def wait_for(condition, what, timeout=30):
     """Polls until condition() gives something true; returns that."""
-    end = time.monotonic() + timeout
+    end = harness.deadline(timeout)
     while True:
         value = condition()
         if value:
