@@ -265,8 +265,8 @@ def pattern_image(folder, *, area_mib=99, pages_per_second=0, print_ms=100, fill
 
 
 def counters(text):
-    """The numbers of the guest's "counter N" lines."""
-    return [int(line.split()[1]) for line in text.splitlines()
+    """The numbers of the guest's "counter N" lines: of those that have ended."""
+    return [int(line.split()[1]) for line in text.rpartition('\n')[0].splitlines()
             if line.startswith('counter ') and len(line.split()) > 1
             and line.split()[1].isdigit()]
 

@@ -107,12 +107,17 @@ def serial_path(daemon, name):
     return daemon.path / f'log/{name}.serial'
 
 
-def counters(daemon, name):
-    """The numbers that the pattern guest has printed there."""
+def printed(daemon, name):
+    """What the pattern guest has printed there."""
     try:
-        return harness.counters(serial_path(daemon, name).read_text(errors='replace'))
+        return serial_path(daemon, name).read_text(errors='replace')
     except FileNotFoundError:
-        return []
+        return ''
+
+
+def counters(daemon, name):
+    """The numbers among it."""
+    return harness.counters(printed(daemon, name))
 
 
 def wait_for(condition, what, timeout=30):
