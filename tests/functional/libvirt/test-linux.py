@@ -56,7 +56,7 @@ class Console:
         self.seen = b''
 
     def _until(self, pattern, timeout):
-        end = time.monotonic() + timeout
+        end = harness.deadline(timeout)
         while not pattern.search(self.seen):
             left = end - time.monotonic()
             if left <= 0:
