@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'functional
 import harness  # noqa: E402
 
 MIB = 1 << 20
+WIRES_MIB = (1192, 300)     # 10 Gbit/s, and one that leaves the CPUs time
 
 
 class Pair:
@@ -193,8 +194,9 @@ def query_cpu(pair, ask, folder, count=10000):
 
 
 def bench_query(runs, ask):
-    """Transfer time without and with a thousand queries a second. A line with a
-    limit leaves the CPUs time; the promise is about one without."""
+    """Transfer time without and with a thousand queries a second. The promise is
+    about a wire, of 10 Gbit/s or less. Without a limit the CPUs are the wire, and
+    whoever asks takes some of it: how much is what the bare server shows."""
     with tempfile.TemporaryDirectory(prefix='godwit-bench-') as folder:
         pair = pattern_pair('-qmp', f'unix:{folder}/monitor,server=on,wait=off',
                             ram_mib=1024, area_mib=900, pages_per_second=1)
@@ -203,15 +205,15 @@ def bench_query(runs, ask):
             bare.stdout.readline()
             pair.src.command('stop')
             fast = compare(pair, ask, folder, runs, 0)
-            slow = compare(pair, ask, folder, runs, 300 * MIB)
+            wires = [compare(pair, ask, folder, runs, mib * MIB) for mib in WIRES_MIB]
             cpu_us = query_cpu(pair, ask, folder)
         finally:
             bare.kill()
             pair.close()
     print(f'the server runs for {cpu_us:.1f} us for a query')
-    queries = fast['queries']
-    return {'unlimited': fast, 'limited': slow, 'cpu-us': cpu_us,
-            'ok': queries['p99-us'] < 2000 and queries['slower'] <= 0.03}
+    return {'unlimited': fast, 'wires': dict(zip(WIRES_MIB, wires)), 'cpu-us': cpu_us,
+            'ok': all(wire['queries']['p99-us'] < 2000 and wire['queries']['slower'] <= 0.03
+                      for wire in wires)}
 
 
 def idle_downtimes(pair, runs):
