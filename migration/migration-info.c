@@ -19,7 +19,7 @@ typedef struct OutView {
     uint64_t avail_bps;
     int64_t start_ns, setup_ns, total_ns;
     MigStreamCounters counters;
-    uint64_t precopy_bytes;
+    uint64_t precopy_bytes, postcopy_bytes;
     MigSwitchover so;
     bool done;
     bool has_snapshot;
@@ -54,6 +54,10 @@ static void view_out(Migration *m, MigOut *out, OutView *view)
     if (view->so.phase == MIG_PHASE_NONE || view->so.snapshot) {
         view->precopy_bytes = view->counters.sent_bytes;
     }
+    if (out->switched_bytes) {
+        view->postcopy_bytes = sat_sub_u64(view->counters.sent_bytes,
+                                           out->switched_bytes);
+    }
 }
 
 static MigrationRAMStats *ram_info(Migration *m, const MigOut *out,
@@ -76,11 +80,11 @@ static MigrationRAMStats *ram_info(Migration *m, const MigOut *out,
     info->multifd_bytes = ram.multifd_bytes;
     info->pages_per_second = mig_stats_pages_per_sec(&out->stats);
     info->precopy_bytes = view->precopy_bytes;
-    info->postcopy_bytes = ram.postcopy_bytes;
+    info->postcopy_bytes = view->postcopy_bytes;
     info->postcopy_requests = ram.postcopy_requests;
     info->downtime_bytes = sat_sub_u64(view->counters.sent_bytes,
                                        sat_add_u64(view->precopy_bytes,
-                                                   ram.postcopy_bytes));
+                                                   view->postcopy_bytes));
     return info;
 }
 

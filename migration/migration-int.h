@@ -166,6 +166,7 @@ struct MigOut {
     int64_t total_ns;           /* -1: runs */
     MigStreamCounters counters; /* last known */
     uint64_t precopy_bytes;     /* sent before the blackout; once it began */
+    uint64_t switched_bytes;    /* ... and before postcopy; 0: none so far */
 
     /* The outgoing thread writes, any reads: atomics, or with some within */
     uint64_t delayed_ns;        /* without a CPU, while it iterated */

@@ -363,6 +363,17 @@ void outgoing_switched_over(MigOut *out)
     report(out);
 }
 
+/* What leaves from now on is the running guest's. */
+static void begin_postcopy(MigOut *out)
+{
+    MigStreamCounters counters;
+
+    outgoing_sent(out, &counters);
+    g_mutex_lock(&out->m->lock);
+    out->switched_bytes = counters.sent_bytes;
+    g_mutex_unlock(&out->m->lock);
+}
+
 bool outgoing_switch_over(MigOut *out, Error **errp)
 {
     Migration *m = out->m;
@@ -382,6 +393,7 @@ bool outgoing_switch_over(MigOut *out, Error **errp)
         return false;
     }
     if (out->postcopy) {
+        begin_postcopy(out);
         return outgoing_postcopy(out, errp);
     }
     savevm_write_description(out->sv, NULL);

@@ -241,7 +241,6 @@ bool ram_postcopy_send_asked(Ram *ram, MigStream *s)
     }
     sent = mig_stream_offset(s) - start;
     ram_stat_add(&ram->stats.sent_bytes, sent);
-    ram_stat_add(&ram->stats.postcopy_bytes, sent);
     return mig_stream_check(s, NULL);
 }
 
@@ -261,7 +260,6 @@ MigIterate ram_save_postcopy(MigStream *s, void *opaque, bool end,
     mig_put_be64(s, RAM_SAVE_FLAG_EOS);
     sent = mig_stream_offset(s) - start;
     ram_stat_add(&ram->stats.sent_bytes, sent);
-    ram_stat_add(&ram->stats.postcopy_bytes, sent);
     if (!mig_stream_check(s, errp)) {
         return MIG_ITERATE_ERROR;
     }

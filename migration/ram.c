@@ -89,7 +89,6 @@ void ram_get_stats(Ram *ram, RamStats *stats)
     LOAD_STAT(period_ns);
     LOAD_STAT(syncs);
     LOAD_STAT(postcopy_requests);
-    LOAD_STAT(postcopy_bytes);
     LOAD_STAT(multifd_bytes);
     stats->remaining_bytes = dirty_count(&ram->dirty) * GUEST_PAGE_SIZE;
 }

@@ -73,7 +73,6 @@ typedef struct RamStats {
     int64_t period_ns;
     uint64_t syncs;             /* of the dirty log; not the pass counter */
     uint64_t postcopy_requests; /* pages that the destination asked for */
-    uint64_t postcopy_bytes;    /* part of sent_bytes: since it runs there */
     uint64_t multifd_bytes;     /* of all that was sent, over its channels */
 } RamStats;
 void ram_get_stats(Ram *ram, RamStats *stats);
